@@ -1,0 +1,3 @@
+"""edgecam: live image recognition on small devices."""
+
+__version__ = "0.1.0"

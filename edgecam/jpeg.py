@@ -1,0 +1,83 @@
+"""JPEG in and out: TurboJPEG (simplejpeg) where its wheel exists, else OpenCV.
+
+simplejpeg has no wheel for 32-bit ARM; there OpenCV's own codec does the work, three times slower.
+Pixels are RGB uint8 (H, W, 3) on both paths.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgecam.errors import FrameError
+from edgecam.types import Image
+
+try:
+    import simplejpeg
+except ImportError:  # pragma: no cover - only on platforms without the wheel
+    simplejpeg = None
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """(width, height) from a JPEG's header, without decoding it.
+
+    Raises:
+        FrameError: this is not a JPEG.
+    """
+    if simplejpeg is None:
+        height, width = decode(data).shape[:2]
+        return width, height
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise FrameError(f"not a JPEG picture ({error})") from error
+    return width, height
+
+
+def decode(data: bytes, min_width: int = 0, min_height: int = 0) -> Image:
+    """Decode to RGB uint8 (H, W, 3).
+
+    With ``min_width`` and ``min_height`` the decoder may return a picture reduced by a factor of up to 8
+    (done in the DCT domain, so it costs less than decoding in full), never smaller than asked.
+
+    Raises:
+        FrameError: broken or truncated data.
+    """
+    if simplejpeg is None:
+        return _decode_opencv(data)
+    try:
+        image = simplejpeg.decode_jpeg(
+            data, colorspace="RGB", min_width=min_width, min_height=min_height, min_factor=1
+        )
+    except ValueError as error:
+        raise FrameError(f"broken JPEG picture ({error})") from error
+    return np.asarray(image)
+
+
+def encode(image: Image, quality: int = 80) -> bytes:
+    """Encode RGB uint8 (H, W, 3) with 4:2:0 chroma; ``quality`` 1 to 100."""
+    contiguous = np.ascontiguousarray(image)
+    if simplejpeg is None:
+        return _encode_opencv(contiguous, quality)
+    return bytes(
+        simplejpeg.encode_jpeg(contiguous, quality=quality, colorspace="RGB", colorsubsampling="420")
+    )
+
+
+def _decode_opencv(data: bytes) -> Image:
+    import cv2
+
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    bgr: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    if bgr is None:
+        raise FrameError("broken JPEG picture")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def _encode_opencv(image: Image, quality: int) -> bytes:
+    import cv2
+
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(data)

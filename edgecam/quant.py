@@ -1,0 +1,72 @@
+"""Real numbers to a tensor's integers and back, as TensorFlow Lite itself does it.
+
+``real = scale * (q - zero_point)``. Quantising divides in float32, rounds halves *away from zero* (``std::round``
+in TFLite's QUANTIZE kernel), adds the zero point and clips to the type. Half to even would be wrong where it
+matters most: with the usual mean 127.5 and scale 1/127.5 *every* pixel is a tie, and neighbouring pixels
+would fall on the same integer in pairs. Dequantising is exact: one float32 rounding of the true product.
+
+Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", 2017, equation 1; TFLite 8-bit quantization specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecam.types import Array, Floats, TensorInfo
+
+
+def quantize(real: npt.ArrayLike, info: TensorInfo) -> Array:
+    """Real values as the tensor's own type; any shape.
+
+    A float tensor takes the values as they are. An integer tensor without a scale takes them rounded and
+    clipped. NaN becomes real zero.
+    """
+    values = np.asarray(real, np.float32)
+    if info.dtype.kind == "f":
+        return values.astype(info.dtype)
+    if info.scale:
+        values = values / np.float32(info.scale)
+    # float64 from here: a float32 cannot hold the limits of int32 nor a large zero point exactly.
+    rounded = np.nan_to_num(_round_half_away(values.astype(np.float64)), nan=0.0) + info.zero_point
+    limits = np.iinfo(info.dtype)
+    return np.clip(rounded, limits.min, limits.max).astype(info.dtype)
+
+
+def dequantize(array: Array, info: TensorInfo) -> Floats:
+    """The tensor's values as float32, same shape; a copy unless they are float32 already.
+
+    An integer tensor without a scale gives its integers.
+    """
+    if array.dtype.kind == "f":
+        return array.astype(np.float32, copy=False)
+    if not info.scale:
+        return array.astype(np.float32)
+    if array.dtype.itemsize > 2:
+        wide = (array.astype(np.float64) - info.zero_point) * float(np.float32(info.scale))
+        return wide.astype(np.float32)
+    out = array.astype(np.float32)
+    out -= np.float32(info.zero_point)
+    out *= np.float32(info.scale)
+    return out
+
+
+def pixel_table(info: TensorInfo, mean: Sequence[float], std: Sequence[float]) -> Array:
+    """What each pixel value 0..255 becomes in an input tensor: ``quantize((pixel - mean) / std)``.
+
+    Returns:
+        shape (256, C) in the tensor's dtype, C the longer of ``mean`` and ``std`` (1 or 3): look pixels up
+        per channel instead of computing on every frame.
+    """
+    pixels = np.arange(256, dtype=np.float32)[:, None]
+    real = (pixels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+    return quantize(real, info)
+
+
+def _round_half_away(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # trunc(|x| + 0.5) is wrong for 0.49999999999999994 in general, but these came from float32.
+    rounded: npt.NDArray[np.float64] = np.copysign(np.floor(np.abs(values) + 0.5), values)
+    return rounded

@@ -1,0 +1,45 @@
+# Two commands do everything: `make run` and `make test`. Both make the environment they need first.
+#
+#   make run                       the first camera found, else the demo scene; the page's address is printed
+#   make run ARGS="--help"         anything that `edgecam run` takes
+#   make test                      linter, type checker and every test this machine can run
+#   make test STRICT=1             the same, but a skipped test is a failure (what CI does)
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+# Several tests wait for real servers more than they compute: a little over one a core.
+JOBS   ?= auto
+
+.PHONY: help run env test lint check models clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+run: $(VENV)/.run-ready
+	@exec $(BIN)/edgecam run $(ARGS)
+
+env: $(VENV)/.run-ready
+
+$(VENV)/.run-ready: pyproject.toml scripts/make-env.sh
+	@sh scripts/make-env.sh "$(PYTHON)" "$(VENV)" "."
+	@touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.run-ready
+	@sh scripts/make-env.sh "$(PYTHON)" "$(VENV)" ".[dev]"
+	@touch $@
+
+test: $(VENV)/.dev-ready
+	@$(BIN)/python scripts/check.py $(if $(STRICT),--strict) --jobs $(JOBS)
+
+lint: $(VENV)/.dev-ready
+	@$(BIN)/python scripts/check.py --lint-only
+
+models:
+	@sh scripts/make-env.sh "$(PYTHON)" .venv-convert ".[convert]"
+	@.venv-convert/bin/python -m converters.bundled
+
+clean:
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,127 @@
+"""From settings to running parts: the one place that knows how they fit together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from edgecam import catalogue, contract, registry
+from edgecam.capture import Capture
+from edgecam.config import Settings
+from edgecam.engines.base import EngineOptions
+from edgecam.errors import UsageError
+from edgecam.overlay import Overlay
+from edgecam.pipeline import Model, Pipeline, PipelineOptions, RunReport
+from edgecam.preprocess import Preprocessor
+from edgecam.registry import URI
+from edgecam.service import stop_on_signals
+from edgecam.sinks.base import Sink
+from edgecam.sources.base import Source
+from edgecam.types import HeadOptions
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[str], None]
+
+
+def load_model(settings: Settings) -> Model:
+    """Find the model, read its contract, load it and warm it up.
+
+    Raises:
+        UnknownNameError: no such model.
+        ModelError: the file is broken or its contract does not fit.
+        EngineError: it cannot be loaded here.
+    """
+    found = catalogue.find(settings.model)
+    spec = contract.resolve(found.path, settings.overrides().over(found.overrides))
+    options = EngineOptions(
+        model=found.path,
+        threads=settings.threads,
+        runtime=settings.runtime,
+        device=settings.device,
+        require_delegate=settings.require_delegate,
+        **settings.delegate_arguments(),
+    )
+    engine = registry.load(registry.ENGINES, "engine", settings.engine)(options)
+    contract.check(spec, engine.input, engine.outputs)
+    head_options = HeadOptions(settings.threshold, settings.top_k, settings.iou, settings.classes)
+    head = registry.load(registry.HEADS, "decoder", spec.decoder)(
+        spec, engine.input, engine.outputs, head_options
+    )
+    return Model(spec, Preprocessor(spec, engine.input), engine, head)
+
+
+def auto_source(report: Report) -> URI:
+    """The first camera found, else the demo clip, saying so."""
+    from edgecam import v4l2
+
+    camera = v4l2.first_camera()
+    if camera is not None:
+        return registry.source_uri(camera)
+    report("no camera found, so this is the bundled demo scene (edgecam devices lists cameras)")
+    return registry.source_uri("demo:")
+
+
+def create_source(settings: Settings, report: Report) -> Source:
+    """The source that the settings name; not opened yet."""
+    uri = auto_source(report) if settings.source == "auto" else registry.source_uri(settings.source)
+    source: Source = registry.load(registry.SOURCES, "source scheme", uri.scheme)(uri)
+    return source
+
+
+def create_sinks(settings: Settings) -> list[Sink]:
+    """The sinks that the settings name; not started yet."""
+    if not settings.sinks:
+        raise UsageError("no sink to send results to", "name one, for example --sink web:")
+    uris = [_with_web_settings(registry.sink_uri(text), settings) for text in settings.sinks]
+    return [registry.load(registry.SINKS, "sink scheme", uri.scheme)(uri) for uri in uris]
+
+
+def run(settings: Settings, report: Report) -> RunReport:
+    """Run until the source ends, a bound is reached or a signal comes. Main thread only.
+
+    Raises:
+        EdgecamError: something could not be opened, or failed for good.
+    """
+    sinks = create_sinks(settings)
+    capture = Capture(create_source(settings, report), exit_on_loss=settings.exit_on_source_error)
+    # The source opens while the model loads: a camera takes as long as the interpreter.
+    capture.start()
+    try:
+        model = load_model(settings)
+        capture.check_opened()
+    except BaseException:
+        capture.stop()
+        raise
+    for note in model.engine.notes:
+        report(note)
+    report(f"{capture.source.name} -> {model.name} on {model.engine.device}, {model.engine.runtime}")
+    overlay = Overlay(status=settings.status_line)
+    pipeline = Pipeline(
+        capture,
+        model,
+        sinks,
+        render=overlay.draw,
+        options=PipelineOptions(max_frames=settings.max_frames, duration=settings.duration),
+        report=report,
+    )
+    try:
+        with stop_on_signals(pipeline):
+            return pipeline.run()
+    finally:
+        model.engine.close()
+
+
+def _with_web_settings(uri: URI, settings: Settings) -> URI:
+    """``--listen``, ``--token`` and ``--insecure`` shape a web sink that does not say otherwise itself."""
+    if uri.scheme != "web":
+        return uri
+    query = dict(uri.query)
+    if settings.token:
+        query.setdefault("token", settings.token)
+    if settings.insecure:
+        query.setdefault("insecure", "yes")
+    path = uri.path or (f"//{settings.listen}" if settings.listen else "")
+    text = f"web:{path}" + (f"?{urlencode(query)}" if query else "")
+    return registry.parse_uri(text)

@@ -1,0 +1,285 @@
+"""The main loop: frames in, packets out. Owns every thread it starts, joins it, and says why it ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from edgecam.capture import Capture
+from edgecam.contract import ModelSpec
+from edgecam.engines.base import Engine
+from edgecam.errors import EdgecamError, FrameError
+from edgecam.heads.base import Head
+from edgecam.meters import DurationMeter, RateMeter
+from edgecam.placard import placard
+from edgecam.preprocess import Preprocessor
+from edgecam.sinks.base import Sink, SinkContext
+from edgecam.types import Frame, Image, Packet, Result, Status
+
+log = logging.getLogger(__name__)
+
+TICK = 0.25
+PLACARD_EVERY = 1.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to run: what `preprocess -> infer -> decode` needs."""
+
+    spec: ModelSpec
+    preprocessor: Preprocessor
+    engine: Engine
+    head: Head
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.spec.labels
+
+    def run(self, frame: Frame) -> Result:
+        """Recognise one frame and note the times of each step in it.
+
+        Raises:
+            FrameError: the frame's JPEG is broken.
+            EngineError: the interpreter failed.
+        """
+        times = frame.times
+        tensor, geometry = self.preprocessor(frame)
+        times.preprocessed = time.monotonic()
+        arrays = self.engine.infer(tensor)
+        times.inferred = time.monotonic()
+        result = self.head.decode(arrays, geometry)
+        times.decoded = time.monotonic()
+        return result
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """
+    Attributes:
+        max_frames: end after so many results, 0 for no bound.
+        duration: end after so many seconds, 0 for no bound.
+        stall: seconds without a frame after which a live source counts as lost.
+    """
+
+    max_frames: int = 0
+    duration: float = 0.0
+    stall: float = 3.0
+
+
+@dataclass
+class RunReport:
+    """How a run went.
+
+    Attributes:
+        reason: why it ended, for people.
+        frames: results made.
+        dropped: frames of a live source replaced by a newer one.
+        broken: pictures that could not be decoded.
+        lost: how often the source was lost.
+        seconds: from the first frame to the last.
+        failures: one line for each sink that failed.
+    """
+
+    reason: str = ""
+    frames: int = 0
+    dropped: int = 0
+    broken: int = 0
+    lost: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def fps(self) -> float:
+        return (self.frames - 1) / self.seconds if self.frames > 1 and self.seconds > 0 else 0.0
+
+
+class Pipeline:
+    """Runs one source through one model into any number of sinks.
+
+    Args:
+        capture: not yet started, or started already (then the source opens while the model loads).
+        model: what recognises.
+        sinks: where packets go; started here, closed here.
+        render: draws a packet's overlay, called at most once a packet and only if a sink asks.
+        report: tells the user one line.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        model: Model,
+        sinks: Sequence[Sink],
+        *,
+        render: Callable[[Packet], Image] | None = None,
+        options: PipelineOptions | None = None,
+        report: Callable[[str], None] = log.info,
+    ) -> None:
+        self._capture = capture
+        self._model = model
+        self._sinks = list(sinks)
+        self._started: list[Sink] = []
+        self._render = render
+        self._options = options or PipelineOptions()
+        self._report = report
+        self._stop_reason = ""
+        self._result = RunReport()
+        self._inferences = RateMeter()
+        self._durations = DurationMeter()
+        self._base = Status(
+            source=capture.source.name,
+            model=model.name,
+            device=model.engine.device,
+            runtime=model.engine.runtime,
+        )
+        self._broken = 0
+        self._size = (640, 480)
+        self._last_frame_at = 0.0
+        self._last_placard_at = 0.0
+        self._placards = 0
+
+    def stop(self, reason: str) -> None:
+        """End the run soon. Takes no lock, so a signal handler may call it."""
+        self._stop_reason = self._stop_reason or reason
+
+    def run(self) -> RunReport:
+        """Run until the source ends, a bound is reached, or :meth:`stop`.
+
+        Raises:
+            SourceError: the source could not be opened or failed for good.
+            EngineError: the interpreter failed.
+            SinkError: a sink could not be started.
+        """
+        result = self._result
+        try:
+            self._start_sinks()
+            self._loop()
+        finally:
+            self._capture.stop()
+            self._close_sinks()
+            self._count()
+        if self._capture.error is not None:
+            raise self._capture.error
+        result.reason = self._stop_reason or "the source ended"
+        return result
+
+    def _start_sinks(self) -> None:
+        context = SinkContext(
+            live=self._capture.source.live,
+            source=self._capture.source.name,
+            model=self._model.name,
+            labels=self._model.labels,
+            report=self._report,
+            stop=self.stop,
+        )
+        for sink in self._sinks:
+            self._started.append(sink)
+            sink.start(context)
+
+    def _close_sinks(self) -> None:
+        for sink in self._started:
+            try:
+                sink.close()
+            except Exception as error:
+                self._fail(sink, error)
+        self._result.failures = [f"{s.name}: {s.failed}" for s in self._started if s.failed]
+
+    def _loop(self) -> None:
+        began = first = time.monotonic()
+        self._last_frame_at = began
+        options, result = self._options, self._result
+        while not self._stop_reason:
+            frame = self._capture.slot.take(TICK)
+            now = time.monotonic()
+            if frame is not None:
+                if self._process(frame, now):
+                    first = now if result.frames == 1 else first
+                    result.seconds = now - first
+                if options.max_frames and result.frames >= options.max_frames:
+                    self.stop(f"{result.frames} frames done")
+            elif self._capture.ended:
+                return
+            else:
+                self._show_placard(now)
+            if options.duration and now - began >= options.duration:
+                self.stop(f"{options.duration:g} s are over")
+
+    def _process(self, frame: Frame, now: float) -> bool:
+        """Recognise one frame and hand it on; False if its picture is broken."""
+        frame.times.taken = self._last_frame_at = now
+        self._size = frame.size
+        try:
+            found = self._model.run(frame)
+        except FrameError as error:
+            self._broken += 1
+            level = logging.WARNING if self._broken == 1 else logging.DEBUG
+            log.log(level, "frame %d skipped: %s", frame.seq, error)
+            return False
+        self._result.frames += 1
+        self._inferences.tick(frame.times.decoded)
+        self._durations.add(frame.times.inferred - frame.times.preprocessed)
+        self._push(Packet(frame, found, self._model.labels, self._status(frame), self._render))
+        return True
+
+    def _show_placard(self, now: float) -> None:
+        """While no frame comes, tell the viewers why, once a second."""
+        capture = self._capture
+        state, message = capture.status.state, capture.status.message
+        if not capture.source.live:
+            return
+        silent = now - self._last_frame_at
+        if state == "live":
+            if silent < self._options.stall:
+                return
+            state, message = "lost", f"{capture.source.name}: no frame for {silent:.0f} s"
+        if now - self._last_placard_at < PLACARD_EVERY:
+            return
+        self._last_placard_at = now
+        title = "Starting" if state == "starting" else "No picture"
+        frame = Frame(self._placards, placard(self._size, title, message), source=capture.source.name)
+        self._placards += 1
+        status = replace(self._status(None), state=state, message=message)
+        self._push(Packet(frame, None, self._model.labels, status))
+
+    def _status(self, frame: Frame | None) -> Status:
+        self._count()
+        result, now = self._result, time.monotonic()
+        return replace(
+            self._base,
+            state="live",
+            camera_fps=self._capture.rate.rate(now),
+            inference_fps=self._inferences.rate(now),
+            inference_ms=self._durations.median() * 1000,
+            age_ms=(now - frame.times.captured) * 1000 if frame is not None else 0.0,
+            frames=result.frames,
+            dropped=result.dropped,
+            broken=result.broken,
+            lost=result.lost,
+        )
+
+    def _count(self) -> None:
+        self._result.dropped = self._capture.slot.dropped
+        self._result.broken = self._broken + self._capture.source.broken
+        self._result.lost = self._capture.lost
+
+    def _push(self, packet: Packet) -> None:
+        for sink in self._started:
+            if sink.failed:
+                continue
+            try:
+                sink.push(packet)
+            except Exception as error:
+                self._fail(sink, error)
+
+    def _fail(self, sink: Sink, error: Exception) -> None:
+        """A sink that fails is named once and left alone; the run goes on."""
+        log.debug("sink %s", sink.name, exc_info=error)
+        first = not sink.failed
+        sink.failed = str(error) if isinstance(error, EdgecamError) else f"{type(error).__name__}: {error}"
+        if first:
+            self._report(f"{sink.name} stopped: {sink.failed}")

@@ -1,0 +1,36 @@
+"""A pipeline as a process: SIGINT and SIGTERM end it the same way, a second one forces."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from edgecam.pipeline import Pipeline
+
+
+@contextmanager
+def stop_on_signals(pipeline: Pipeline) -> Iterator[None]:
+    """While inside, SIGINT and SIGTERM stop the pipeline; a second signal ends the process at once.
+
+    Must be entered in the main thread: only that one receives signals.
+    """
+    asked = False
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            os.write(sys.stderr.fileno(), b"edgecam: forced to stop\n")
+            os._exit(128 + number)
+        asked = True
+        pipeline.stop(signal.Signals(number).name)
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

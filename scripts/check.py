@@ -1,0 +1,131 @@
+"""Everything `make test` does: format, lint, types, the tests, and the engine tests under tflite-runtime.
+
+Ends with what was skipped and what to install for it, then `N passed, N failed, N skipped`.
+With --strict a skipped test counts as a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+TFLITE_VENV = ROOT / ".venv-tflite"
+TFLITE_TESTS = ["tests/engines", "tests/heads"]
+
+
+@dataclass
+class Outcome:
+    passed: int = 0
+    failed: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def step(title: str, command: list[str | Path], outcome: Outcome, env: dict[str, str] | None = None) -> bool:
+    """Run one command; a failure is noted under its title."""
+    print(f"== {title}", flush=True)
+    began = time.monotonic()
+    ok = subprocess.run([str(c) for c in command], cwd=ROOT, env=env, check=False).returncode == 0
+    print(f"   {'ok' if ok else 'FAILED'}, {time.monotonic() - began:.0f} s", flush=True)
+    if not ok:
+        outcome.failed.append(title)
+    return ok
+
+
+def static_checks(outcome: Outcome) -> None:
+    step("format", [BIN / "ruff", "format", "--check", "--quiet", "."], outcome)
+    step("lint", [BIN / "ruff", "check", "--quiet", "."], outcome)
+    step("types", [BIN / "mypy", "--no-error-summary"], outcome)
+
+
+def tests(title: str, python: Path, arguments: list[str], outcome: Outcome) -> None:
+    """Run pytest and add up what its JUnit report says."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command: list[str | Path] = [python, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
+        ran = step(title, command, outcome)
+        if not report.exists():
+            return
+        cases = list(ET.parse(report).getroot().iter("testcase"))
+    failed = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
+    for case in cases:
+        skipped = case.find("skipped")
+        if skipped is not None:
+            outcome.skipped[(skipped.get("message") or "no reason given").strip()] += 1
+    outcome.passed += sum(c.find("skipped") is None for c in cases) - len(failed)
+    if failed:
+        outcome.failed.remove(title)
+        outcome.failed += [f"{c.get('classname')}::{c.get('name')}" for c in failed]
+    elif ran and not cases:
+        outcome.failed.append(f"{title}: no test was found")
+
+
+def tflite_runtime_python(outcome: Outcome) -> Path | None:
+    """The Python of an environment with tflite-runtime, made if the machine can; None (and a skip) if not."""
+    found = Path(sys.executable) if sys.version_info[:2] == (3, 11) else shutil.which("python3.11")
+    if found is None:
+        outcome.skipped[
+            "tests under tflite-runtime: its last wheels are for Python 3.11; install python3.11"
+        ] += 1
+        return None
+    script = ROOT / "scripts" / "make-env.sh"
+    ready = TFLITE_VENV / ".ready"
+    if not ready.exists() or ready.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
+        env = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+        what = ".[tflite-runtime,test]"
+        if not step(
+            "environment with tflite-runtime", ["sh", script, found, TFLITE_VENV, what], outcome, env
+        ):
+            return None
+        ready.touch()
+    return TFLITE_VENV / "bin" / "python"
+
+
+def summary(outcome: Outcome, strict: bool) -> int:
+    if outcome.skipped:
+        print("\nskipped here:")
+        for reason, count in sorted(outcome.skipped.items()):
+            print(f"  {count:3d}  {reason}")
+    if outcome.failed:
+        print("\nfailed:")
+        for name in outcome.failed:
+            print(f"  {name}")
+    skipped = sum(outcome.skipped.values())
+    print(f"\n{outcome.passed} passed, {len(outcome.failed)} failed, {skipped} skipped", flush=True)
+    if strict and skipped:
+        print("--strict: nothing may be skipped")
+    return 1 if outcome.failed or (strict and skipped) else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--strict", action="store_true", help="a skipped test is a failure")
+    parser.add_argument("--lint-only", action="store_true", help="format, lint and types alone")
+    parser.add_argument("--jobs", default="auto", help="tests at once, a number or auto (one a core)")
+    options = parser.parse_args()
+    outcome = Outcome()
+    static_checks(outcome)
+    if not options.lint_only:
+        tests("tests", Path(sys.executable), ["-n", options.jobs, "-m", "not vm"], outcome)
+        python = tflite_runtime_python(outcome)
+        if python is not None:
+            tests("tests under tflite-runtime", python, ["-n", options.jobs, *TFLITE_TESTS], outcome)
+        # The virtual machine wants both cores for itself, so it comes last and alone.
+        tests("tests in a virtual machine", Path(sys.executable), ["-m", "vm"], outcome)
+    return summary(outcome, options.strict)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

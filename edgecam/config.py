@@ -1,0 +1,232 @@
+"""Settings, defined once: TOML keys, environment names and flags are all made from :class:`Settings`.
+
+``edgecam.config_load`` reads them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_args
+
+from edgecam.contract import Color, Resize, Task
+from edgecam.options import (
+    Kind,
+    Many,
+    Number,
+    Option,
+    Switch,
+    Text,
+    check_device,
+    parse_delegate,
+    parse_listen,
+    parse_normalize,
+    parse_role,
+)
+from edgecam.registry import ENGINES, HEADS, URI
+
+PREFIX = "EDGECAM_"
+T = TypeVar("T")
+
+SOURCE, MODEL, RESULTS = "Source", "Model", "Results"
+ENGINE, OUTPUT, PROGRAM = "Engine", "Output", "Program"
+
+
+def _option(default: T, kind: Kind, section: str, help: str, metavar: str = "", **more: Any) -> T:
+    option = Option(help, section, kind, metavar, **more)
+    return field(default=default, metadata={"option": option})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user may choose. None (or nothing) stands for the model's own value."""
+
+    source: str = _option(
+        "auto",
+        Text("a camera, an address, a file or a folder"),
+        SOURCE,
+        "Where pictures come from; auto is the first camera found, else the demo",
+        "SOURCE",
+        uri=True,
+    )
+    max_frames: int = _option(0, Number(int, 0), SOURCE, "End after so many frames; 0 for no bound", "N")
+    duration: float = _option(
+        0.0, Number(float, 0), SOURCE, "End after so many seconds; 0 for no bound", "SECONDS"
+    )
+    exit_on_source_error: bool = _option(
+        False, Switch(), SOURCE, "End when the camera is lost, in place of waiting for its return"
+    )
+
+    model: str = _option(
+        "detect-coco",
+        Text("a model's name or file", path=True),
+        MODEL,
+        "Name or .tflite file; edgecam model list shows the names",
+        "MODEL",
+        short="-m",
+    )
+    task: str | None = _option(
+        None, Text(choices=get_args(Task)), MODEL, "What the model does", "classify|detect"
+    )
+    decoder: str | None = _option(
+        None, Text(choices=sorted(HEADS)), MODEL, f"How to read its outputs: {', '.join(HEADS)}", "NAME"
+    )
+    labels: str | None = _option(
+        None, Text("a file", path=True), MODEL, "Text file with one label a line", "FILE"
+    )
+    resize: str | None = _option(
+        None,
+        Text(choices=get_args(Resize)),
+        MODEL,
+        "How a picture is fitted to its input",
+        "|".join(get_args(Resize)),
+    )
+    normalize: str | None = _option(
+        None,
+        Text("MEAN,STD", check=parse_normalize),
+        MODEL,
+        "Input = (pixel - MEAN) / STD, for example 127.5,127.5; per channel M,M,M:S,S,S",
+        "MEAN,STD",
+    )
+    color: str | None = _option(
+        None,
+        Text(choices=get_args(Color)),
+        MODEL,
+        "Channel order of its input",
+        "|".join(get_args(Color)),
+    )
+    outputs: tuple[str, ...] = _option(
+        (),
+        Many(" ", "ROLE=TENSOR", check=parse_role),
+        MODEL,
+        "Which output tensor plays which role of the decoder; may be repeated",
+        "ROLE=TENSOR",
+        flag="--output",
+    )
+
+    threshold: float | None = _option(
+        None, Number(float, 0, 1), RESULTS, "Lowest score to show", "SCORE", short="-t"
+    )
+    top_k: int | None = _option(None, Number(int, 1), RESULTS, "Most results a frame", "N", short="-k")
+    iou: float | None = _option(
+        None, Number(float, 0, 1), RESULTS, "Overlap at which two boxes of a class are one object", "IOU"
+    )
+    classes: tuple[str, ...] = _option(
+        (), Many(",", "labels"), RESULTS, "Keep only this label; may be repeated", "LABEL", flag="--class"
+    )
+
+    engine: str = _option(
+        "litert", Text(choices=sorted(ENGINES)), ENGINE, "What runs the model", "|".join(sorted(ENGINES))
+    )
+    runtime: str = _option(
+        "auto",
+        Text(choices=("auto", "litert", "tflite-runtime")),
+        ENGINE,
+        "Which interpreter package to use",
+        "auto|litert|tflite-runtime",
+    )
+    device: str = _option(
+        "auto",
+        Text("a device", check=check_device),
+        ENGINE,
+        "auto (an Edge TPU if the model is compiled for one), cpu, usb, usb:0, pci, pci:0",
+        "DEVICE",
+    )
+    delegate: str | None = _option(
+        None,
+        Text("PATH?option=value", check=parse_delegate, path=True),
+        ENGINE,
+        "External delegate library with its options",
+        "PATH?option=value",
+    )
+    require_delegate: bool = _option(
+        False, Switch(), ENGINE, "Fail without the accelerator, in place of going on with the CPU"
+    )
+    threads: int = _option(0, Number(int, 0, 256), ENGINE, "CPU threads; 0 for one a core, up to 4", "N")
+
+    sinks: tuple[str, ...] = _option(
+        ("web:",),
+        Many(" ", "sinks"),
+        OUTPUT,
+        "Where results go: web:, window:, record:out.mp4, jsonl:-; may be repeated",
+        "SINK",
+        flag="--sink",
+        short="-s",
+        uri=True,
+    )
+    listen: str = _option(
+        "127.0.0.1:8080",
+        Text("HOST:PORT", check=parse_listen),
+        OUTPUT,
+        "Address of the page; 0.0.0.0:8080 is the whole network and needs a token",
+        "HOST:PORT",
+    )
+    token: str | None = _option(
+        None,
+        Text("a secret"),
+        OUTPUT,
+        "Secret that the page asks for; made and printed where one is needed and none given",
+        "SECRET",
+        secret=True,
+    )
+    insecure: bool = _option(False, Switch(), OUTPUT, "Let the page be seen on the network without a token")
+    status_line: bool = _option(True, Switch(), OUTPUT, "Rates, ages and the model's name over the picture")
+
+    log_level: str = _option(
+        "warning",
+        Text(choices=("debug", "info", "warning", "error")),
+        PROGRAM,
+        "Least serious message to log",
+        "LEVEL",
+    )
+
+    @property
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """(mean, std) of ``normalize``, or None."""
+        return None if self.normalize is None else parse_normalize(self.normalize)
+
+    @property
+    def output_roles(self) -> dict[str, str]:
+        """Role to tensor, from ``outputs``."""
+        return dict(parse_role(text) for text in self.outputs)
+
+    @property
+    def delegate_library(self) -> tuple[str, dict[str, str]]:
+        """(path, options) of ``delegate``; ("", {}) without one."""
+        return ("", {}) if self.delegate is None else parse_delegate(self.delegate)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) of ``listen``."""
+        return parse_listen(self.listen)
+
+
+#: name -> what there is to know of it, in the order of definition
+OPTIONS: dict[str, Option] = {f.name: f.metadata["option"] for f in dataclasses.fields(Settings)}
+DEFAULTS = Settings()
+
+
+def flag(name: str) -> str:
+    """The long flag of a setting."""
+    return OPTIONS[name].flag or "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def shown(name: str, settings: Settings) -> str:
+    """A setting's value as text for people: without secrets, "" for none."""
+    option, value = OPTIONS[name], getattr(settings, name)
+    if value is None or value == ():
+        return ""
+    if option.secret:
+        return "***"
+    if option.uri:
+        value = tuple(map(_safe, value)) if isinstance(value, tuple) else _safe(value)
+    return option.kind.show(value)
+
+
+def _safe(text: str) -> str:
+    return URI("", "", {}, text).safe

@@ -35,11 +35,12 @@ def size(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def decode(data: bytes, min_width: int = 0, min_height: int = 0) -> Image:
+def decode(data: bytes, min_width: int = 0, min_height: int = 0, *, strict: bool = True) -> Image:
     """Decode to RGB uint8 (H, W, 3).
 
     With ``min_width`` and ``min_height`` the decoder may return a picture reduced by a factor of up to 8
-    (done in the DCT domain, so it costs less than decoding in full), never smaller than asked.
+    (done in the DCT domain, so it costs less than decoding in full), never smaller than asked. Not ``strict``
+    forgives what the decoder can recover from; OpenCV's codec always does.
 
     Raises:
         FrameError: broken or truncated data.
@@ -48,7 +49,12 @@ def decode(data: bytes, min_width: int = 0, min_height: int = 0) -> Image:
         return _decode_opencv(data)
     try:
         image = simplejpeg.decode_jpeg(
-            data, colorspace="RGB", min_width=min_width, min_height=min_height, min_factor=1
+            data,
+            colorspace="RGB",
+            min_width=min_width,
+            min_height=min_height,
+            min_factor=1,
+            strict=strict,
         )
     except ValueError as error:
         raise FrameError(f"broken JPEG picture ({error})") from error

@@ -1,0 +1,255 @@
+"""The main loop, with parts small enough to steer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgecam import capture as capture_module
+from edgecam import pipeline as pipeline_module
+from edgecam.capture import Capture
+from edgecam.contract import ModelSpec
+from edgecam.errors import EngineError, FrameError, SinkError, SourceLostError
+from edgecam.pipeline import Model, Pipeline, PipelineOptions
+from edgecam.sinks.base import SinkContext
+from edgecam.types import Classification, Frame, Geometry, Packet, Result, TensorInfo
+
+SPEC = ModelSpec("toy", "classify", "classify", labels=("dark", "bright"))
+
+
+class ToyEngine:
+    input = TensorInfo("in", (1, 4, 4, 3), np.dtype(np.uint8))
+    outputs = (TensorInfo("out", (1, 2), np.dtype(np.float32)),)
+    device, runtime, notes = "toy", "toy 1", ()
+
+    def __init__(self, fail_at: int = -1) -> None:
+        self.calls = 0
+        self.fail_at = fail_at
+
+    def infer(self, tensor: Any) -> Sequence[Any]:
+        if self.calls == self.fail_at:
+            raise EngineError("the interpreter failed")
+        self.calls += 1
+        bright = float(tensor.mean()) / 255
+        return [np.array([[1 - bright, bright]], np.float32)]
+
+    def close(self) -> None:
+        pass
+
+
+class ToyPreprocessor:
+    def __call__(self, frame: Frame) -> tuple[Any, Geometry]:
+        return frame.pixels(4, 4)[None], Geometry(frame.size, (4, 4), (1, 1), (0, 0))
+
+
+class ToyHead:
+    def decode(self, arrays: Sequence[Any], geometry: Geometry) -> Result:
+        order = np.argsort(-arrays[0][0]).astype(np.int32)
+        return Classification(arrays[0][0][order], order)
+
+
+@dataclass
+class ListSource:
+    """Plays its steps; a callable is called, an exception raised, a frame given."""
+
+    steps: list[Frame | Exception | Callable[[], Any]]
+    live: bool = False
+    name: str = "list"
+    total: int | None = None
+    broken: int = 0
+
+    def open(self) -> None:
+        pass
+
+    def read(self) -> Frame | None:
+        while self.steps:
+            step = self.steps.pop(0)
+            if isinstance(step, Frame):
+                return step
+            if isinstance(step, Exception):
+                raise step
+            step()
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class ListSink:
+    name: str = "list"
+    dropped: int = 0
+    failed: str = ""
+    look: bool = False
+    fail_start: bool = False
+    fail_push: bool = False
+    packets: list[Packet] = field(default_factory=list)
+    closed: int = 0
+    context: SinkContext | None = None
+    seen: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, context: SinkContext) -> None:
+        self.context = context
+        if self.fail_start:
+            raise SinkError("port 80 is in use", "choose another")
+
+    def push(self, packet: Packet) -> None:
+        if self.fail_push:
+            raise OSError("disk full")
+        if self.look:
+            packet.picture()
+        self.packets.append(packet)
+        self.seen.set()
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def frame(seq: int, value: int = 0) -> Frame:
+    return Frame(seq, np.full((4, 4, 3), value, np.uint8), source="list")
+
+
+def broken_frame(seq: int) -> Frame:
+    def decode(data: bytes, width: int, height: int) -> Any:
+        raise FrameError("broken JPEG picture")
+
+    return Frame(seq, jpeg=b"x", size=(4, 4), decode=decode)
+
+
+def make(source: ListSource, *sinks: ListSink, **kwargs: Any) -> Pipeline:
+    engine = kwargs.pop("engine", None) or ToyEngine()
+    capture = Capture(source, exit_on_loss=kwargs.pop("exit_on_loss", False))
+    model = Model(SPEC, ToyPreprocessor(), engine, ToyHead())  # type: ignore[arg-type]
+    capture.start()
+    return Pipeline(capture, model, sinks, **kwargs)
+
+
+def test_every_frame_of_a_file_reaches_every_sink_in_order_with_its_result() -> None:
+    a, b = ListSink(), ListSink("other")
+    report = make(ListSource([frame(i, 255 * (i % 2)) for i in range(40)]), a, b).run()
+    assert [p.frame.seq for p in a.packets] == list(range(40)) == [p.frame.seq for p in b.packets]
+    best = [p.label(int(p.result.class_id[0])) for p in a.packets if p.result is not None]
+    assert best == ["dark", "bright"] * 20
+    assert report.frames == 40 and report.dropped == 0 and report.reason == "the source ended"
+    assert a.closed == b.closed == 1
+    assert not [t for t in threading.enumerate() if t.name.startswith("edgecam-")]
+
+
+def test_times_follow_the_frame_through_the_stages() -> None:
+    sink = ListSink(look=True)
+    make(ListSource([frame(0)]), sink, render=lambda packet: packet.frame.image).run()
+    t = sink.packets[0].frame.times
+    assert 0 < t.captured <= t.taken <= t.preprocessed <= t.inferred <= t.decoded <= t.drawn
+
+
+def test_the_overlay_is_drawn_once_for_all_lookers_and_never_for_none() -> None:
+    drawn = []
+
+    def render(packet: Packet) -> Any:
+        drawn.append(packet.frame.seq)
+        return packet.frame.image
+
+    make(ListSource([frame(i) for i in range(5)]), ListSink(), render=render).run()
+    assert drawn == []
+    lookers = ListSink(look=True), ListSink(look=True), ListSink()
+    make(ListSource([frame(i) for i in range(5)]), *lookers, render=render).run()
+    assert drawn == [0, 1, 2, 3, 4]
+
+
+def test_a_broken_picture_is_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    sink = ListSink()
+    steps = [frame(0), broken_frame(1), broken_frame(2), frame(3)]
+    report = make(ListSource(list(steps)), sink).run()
+    assert [p.frame.seq for p in sink.packets] == [0, 3]
+    assert report.broken == 2 and report.frames == 2
+    assert caplog.text.count("skipped: broken JPEG") == 1
+
+
+def test_a_sink_that_fails_is_named_once_and_the_rest_goes_on() -> None:
+    said: list[str] = []
+    bad, good = ListSink("record:full.mp4", fail_push=True), ListSink()
+    report = make(ListSource([frame(i) for i in range(5)]), bad, good, report=said.append).run()
+    assert len(good.packets) == 5
+    assert [line for line in said if "disk full" in line] == ["record:full.mp4 stopped: OSError: disk full"]
+    assert report.failures == ["record:full.mp4: OSError: disk full"]
+
+
+def test_a_sink_that_cannot_start_ends_the_run_and_closes_the_others() -> None:
+    first, bad = ListSink(), ListSink(fail_start=True)
+    source = ListSource([frame(i) for i in range(5)])
+    with pytest.raises(SinkError, match="port 80"):
+        make(source, first, bad).run()
+    assert first.closed == 1
+    assert not [t for t in threading.enumerate() if t.name.startswith("edgecam-")]
+
+
+def test_an_engine_error_ends_the_run_and_finishes_the_sinks() -> None:
+    sink = ListSink()
+    with pytest.raises(EngineError):
+        make(ListSource([frame(i) for i in range(5)]), sink, engine=ToyEngine(fail_at=3)).run()
+    assert len(sink.packets) == 3 and sink.closed == 1
+
+
+def test_max_frames_and_duration_bound_a_run() -> None:
+    report = make(ListSource([frame(i) for i in range(9)]), options=PipelineOptions(max_frames=4)).run()
+    assert report.frames == 4 and report.reason == "4 frames done"
+    forever = threading.Event()
+    source = ListSource([lambda: forever.wait(10)], live=True)
+    pipeline = make(source, options=PipelineOptions(duration=0.3))
+    threading.Timer(1.0, forever.set).start()
+    assert pipeline.run().reason == "0.3 s are over"
+
+
+def test_a_sink_can_end_the_run() -> None:
+    sink = ListSink()
+    pipeline = make(ListSource([frame(i) for i in range(100_000)]), sink)
+    threading.Thread(target=lambda: (sink.seen.wait(5), sink.context.stop("window closed"))).start()  # type: ignore[union-attr]
+    assert pipeline.run().reason == "window closed"
+
+
+def test_a_lost_source_shows_a_placard_with_the_reason_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline_module, "TICK", 0.02)
+    monkeypatch.setattr(pipeline_module, "PLACARD_EVERY", 0.05)
+    monkeypatch.setattr(capture_module, "BACKOFF_FIRST", 0.3)
+    sink = ListSink()
+    steps = [frame(0), lambda: sink.seen.wait(5), SourceLostError("/dev/video0 is unplugged"), frame(7)]
+    report = make(ListSource(list(steps), live=True), sink).run()
+    assert report.lost == 1
+    results = [p for p in sink.packets if p.result is not None]
+    placards = [p for p in sink.packets if p.result is None]
+    assert [p.frame.seq for p in results] == [0, 7]
+    assert len(placards) >= 2
+    assert {p.status.state for p in placards} == {"lost"}
+    assert placards[0].status.message == "/dev/video0 is unplugged"
+    assert placards[0].frame.size == (4, 4)
+    assert results[-1].status.lost == 1 and results[-1].status.state == "live"
+
+
+def test_a_silent_source_counts_as_lost_though_its_read_still_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "TICK", 0.02)
+    sink, hang = ListSink(), threading.Event()
+    source = ListSource([frame(0), lambda: hang.wait(10)], live=True)
+    pipeline = make(source, sink, options=PipelineOptions(stall=0.1))
+    runner = threading.Thread(target=pipeline.run)
+    runner.start()
+    deadline = time.monotonic() + 5
+    while not any(p.result is None for p in sink.packets) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    hang.set()
+    runner.join(10)
+    placard = next(p for p in sink.packets if p.result is None)
+    assert placard.status.state == "lost" and "no frame for" in placard.status.message
+
+
+def test_exit_on_source_error_ends_the_run_with_the_reason() -> None:
+    source = ListSource([frame(0), SourceLostError("gone"), frame(1)], live=True)
+    with pytest.raises(SourceLostError, match="gone"):
+        make(source, exit_on_loss=True).run()

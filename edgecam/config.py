@@ -17,6 +17,7 @@ from edgecam.options import (
     Option,
     Switch,
     Text,
+    canonical_listen,
     check_device,
     parse_delegate,
     parse_listen,
@@ -156,7 +157,7 @@ class Settings:
     )
     listen: str = _option(
         "127.0.0.1:8080",
-        Text("HOST:PORT", check=parse_listen),
+        Text("HOST:PORT", canonical=canonical_listen),
         OUTPUT,
         "Address of the page; 0.0.0.0:8080 is the whole network and needs a token",
         "HOST:PORT",
@@ -190,10 +191,10 @@ class Settings:
         """Role to tensor, from ``outputs``."""
         return dict(parse_role(text) for text in self.outputs)
 
-    @property
-    def delegate_library(self) -> tuple[str, dict[str, str]]:
-        """(path, options) of ``delegate``; ("", {}) without one."""
-        return ("", {}) if self.delegate is None else parse_delegate(self.delegate)
+    def delegate_arguments(self) -> dict[str, Any]:
+        """``delegate`` as the two fields of :class:`edgecam.engines.base.EngineOptions`."""
+        path, options = ("", {}) if self.delegate is None else parse_delegate(self.delegate)
+        return {"delegate": path, "delegate_options": options}
 
     @property
     def address(self) -> tuple[str, int]:

@@ -49,7 +49,15 @@ def toml_string(text: str) -> str:
 
 
 class Text:
-    """A text, by choice one of a few, or one that ``check`` accepts (it raises ValueError otherwise)."""
+    """A text.
+
+    Args:
+        expected: completes the sentence "expected ...".
+        choices: the only texts allowed, where there are only a few.
+        check: raises ValueError where the text is wrong.
+        path: a leading ``~`` is the home folder.
+        canonical: brings a good text into one form.
+    """
 
     def __init__(
         self,
@@ -58,17 +66,21 @@ class Text:
         choices: Sequence[str] = (),
         check: Callable[[str], object] | None = None,
         path: bool = False,
+        canonical: Callable[[str], str] | None = None,
     ) -> None:
         self.choices = tuple(choices)
         self.expected = f"one of {', '.join(choices)}" if choices else expected
         self._check = check
         self._path = path
+        self._canonical = canonical
 
     def parse(self, text: str) -> str:
         if self.choices and text not in self.choices:
             raise ValueError(f"expected {self.expected}, got {text!r}")
         if self._check is not None:
             self._check(text)
+        if self._canonical is not None:
+            text = self._canonical(text)
         return os.path.expanduser(text) if self._path else text  # noqa: PTH111 - not every text is a path
 
     def take(self, value: object) -> str:
@@ -106,7 +118,7 @@ class Number:
         return self._bounded(self._type(value))
 
     def show(self, value: float) -> str:
-        return repr(value)
+        return repr(value).removesuffix(".0")
 
     toml = show
 
@@ -241,6 +253,12 @@ def parse_listen(text: str, port: int = 8080) -> tuple[str, int]:
     if chosen > 65535:
         raise ValueError(f"expected a port up to 65535, got {chosen}")
     return host or "127.0.0.1", chosen
+
+
+def canonical_listen(text: str) -> str:
+    """Any form that :func:`parse_listen` takes to ``HOST:PORT``."""
+    host, port = parse_listen(text)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def parse_delegate(text: str) -> tuple[str, dict[str, str]]:

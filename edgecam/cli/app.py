@@ -1,0 +1,120 @@
+"""``edgecam``: finds the command, runs it, and turns what goes wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from edgecam import __version__
+from edgecam.cli.base import CONTEXT, common_options
+from edgecam.errors import EdgecamError
+
+INTERRUPTED = 130
+
+#: name -> its line in the overview; the command is ``edgecam.cli.commands.NAME:NAME``
+COMMANDS = {
+    "run": "Watch a camera, a stream or files and show what is seen.",
+    "image": "Recognise what is on pictures.",
+    "devices": "List cameras, accelerators and interpreters.",
+    "model": "List, inspect and fetch models.",
+    "bench": "Measure how fast a model runs here.",
+    "config": "Show the effective settings and where each comes from.",
+    "completion": "Print the script that completes commands in your shell.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"edgecam.cli.commands.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no such command: {name!r}: {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    params=[*common_options()],
+    context_settings=CONTEXT,
+    epilog="edgecam COMMAND --help tells more of a command.",
+)
+@click.version_option(__version__, message="edgecam %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Live image recognition on small devices: camera in, boxes and labels in the browser.
+
+    edgecam run starts it with the first camera found, or a demo scene where there is none.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and end the process with its exit code."""
+    code = execute(sys.argv[1:] if argv is None else argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read our output has gone (edgecam ... | head): nothing is left to say, and nobody to say it to.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def execute(argv: Sequence[str]) -> int:
+    """Run a command line; its exit code. Every error becomes one line on standard error."""
+    debug = "--debug" in argv
+    try:
+        result: Any = cli.main(list(argv), prog_name="edgecam", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except EdgecamError as error:
+        return fail(str(error), error.exit_code, debug)
+    except click.UsageError as error:
+        where = f" ({error.ctx.command_path} --help tells more)" if error.ctx else ""
+        return fail(error.format_message().rstrip(".") + where, 2, debug)
+    except click.ClickException as error:
+        return fail(error.format_message(), error.exit_code, debug)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}".replace("\n", " ")
+        hint = "" if debug else "; run it again with --debug and report what it prints"
+        return fail(f"unexpected error: {what}{hint}", 1, debug)
+
+
+def fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    with contextlib.suppress(BrokenPipeError):
+        print("edgecam: " + " ".join(message.split()), file=sys.stderr)
+    return code

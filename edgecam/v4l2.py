@@ -18,6 +18,7 @@ import mmap
 import os
 import select
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -44,7 +45,7 @@ FORMAT = "I0L200s"  # type, union; the union holds pointers, so it is aligned li
 PIX_FORMAT = "12I"  # width, height, pixelformat, field, bytesperline, sizeimage, colorspace, ...
 PARM = "I200s"  # type, union of unaligned words
 REQUESTBUFFERS = "5I"  # count, type, memory, capabilities, flags and reserved
-# index, type, bytesused, flags, field, timestamp (2 longs), timecode, sequence, memory, offset, length, unused
+# index, type, bytesused, flags, field, timestamp (2 longs), timecode, sequence, memory, offset, length, free
 BUFFER = "5I2l16xII0LI0LII4x0L"
 
 _WRITE, _READ = 1, 2
@@ -145,18 +146,17 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True)
-class Buffer:
-    """A filled buffer. It belongs to us until it is queued again.
+class Grab:
+    """What one buffer held.
 
     Attributes:
-        data: the bytes used; a view of memory shared with the kernel, invalid after :meth:`Node.give`.
+        data: the bytes used, a copy.
         sequence: the driver's frame number.
         timestamp: seconds of the monotonic clock, or None if the driver uses another clock.
         error: the driver says that the data are damaged.
     """
 
-    index: int
-    data: memoryview
+    data: bytes
     sequence: int
     timestamp: float | None
     error: bool
@@ -172,28 +172,31 @@ class Node:
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._lock = threading.Lock()
         self._maps: list[mmap.mmap] = []
         self._poll = select.poll()
         self._poll.register(self.fd, select.POLLIN)
         self._poll.register(self._wake, select.POLLIN)
 
     def close(self) -> None:
-        """Stop streaming and give everything back."""
-        if self.fd < 0:
-            return
-        with contextlib.suppress(OSError):  # the device may be gone already
-            self.ioctl(STREAMOFF, "i", _CAPTURE)
-        for memory in self._maps:
-            memory.close()
-        self._maps.clear()
-        os.close(self.fd)
-        os.close(self._wake)
-        self.fd = -1
+        """Stop streaming and give everything back; safe to call twice."""
+        with self._lock:
+            if self.fd < 0:
+                return
+            with contextlib.suppress(OSError):  # the device may be gone already
+                self.ioctl(STREAMOFF, "i", _CAPTURE)
+            for memory in self._maps:
+                memory.close()
+            self._maps.clear()
+            os.close(self.fd)
+            os.close(self._wake)
+            self.fd = -1
 
     def wake(self) -> None:
         """Make :meth:`wait` return at once, now or at its next call; may be called from another thread."""
-        with contextlib.suppress(OSError):
-            os.eventfd_write(self._wake, 1)
+        with self._lock:  # a closed descriptor's number may be somebody else's by now
+            if self.fd >= 0:
+                os.eventfd_write(self._wake, 1)
 
     def ioctl(self, number: int, layout: str, *values: Any) -> tuple[Any, ...]:
         """One call with a struct in and out; missing values are zero."""
@@ -294,26 +297,30 @@ class Node:
         ready = dict(self._poll.poll(max(timeout, 0) * 1000))
         return self.fd in ready and self._wake not in ready
 
-    def take(self) -> Buffer | None:
-        """The oldest filled buffer, or None if there is none yet.
+    def take(self) -> Grab | None:
+        """The newest filled buffer, or None if there is none yet; older ones go back to the driver unread.
+
+        The bytes are copied, so that the buffer is the driver's again at once and nothing of ours points into
+        memory that goes away with the device.
 
         Raises:
             OSError: ENODEV once the device is gone, EIO when it failed.
         """
+        newest = self._dequeue()
+        if newest is None:
+            return None
+        while (newer := self._dequeue()) is not None:
+            self._buffer(QBUF, newest[0])
+            newest = newer
+        index, _, used, flags, _, seconds, micro, sequence, *_ = newest
+        data = self._maps[index][:used]
+        self._buffer(QBUF, index)
+        monotonic = flags & _FLAG_TIMESTAMP_MASK == _FLAG_TIMESTAMP_MONOTONIC
+        stamp = seconds + micro / 1e6 if monotonic else None
+        return Grab(data, sequence, stamp, bool(flags & _FLAG_ERROR))
+
+    def _dequeue(self) -> tuple[Any, ...] | None:
         try:
-            index, _, used, flags, _, seconds, micro, sequence, *_ = self._buffer(DQBUF)
+            return self._buffer(DQBUF)
         except BlockingIOError:
             return None
-        monotonic = flags & _FLAG_TIMESTAMP_MASK == _FLAG_TIMESTAMP_MONOTONIC
-        return Buffer(
-            index,
-            memoryview(self._maps[index])[:used],
-            sequence,
-            seconds + micro / 1e6 if monotonic else None,
-            bool(flags & _FLAG_ERROR),
-        )
-
-    def give(self, buffer: Buffer) -> None:
-        """Queue a buffer again."""
-        buffer.data.release()
-        self._buffer(QBUF, buffer.index)

@@ -1,0 +1,292 @@
+"""The endpoints: the page, the live picture, the events, the health."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from edgecam import __version__
+from edgecam.errors import FrameError
+from edgecam.sinks.web.hub import Arrival, Hub
+from edgecam.types import Frame, Packet
+
+Write: TypeAlias = Callable[[bytes], Awaitable[None]]
+
+#: Seconds without a packet after which the camera counts as stalled.
+STALE = 5.0
+#: Seconds without a picture after which the last one is sent again: proxies and dead peers show themselves.
+REPEAT = 5.0
+KEEP_ALIVE = 10.0
+SNAPSHOT_WAIT = 3.0
+
+_BOUNDARY = b"--edgecam-frame\r\n"
+_LIVE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file of the page, held in memory."""
+
+    body: bytes
+    media_type: str
+    etag: str
+
+    @classmethod
+    def read(cls, path: Path) -> Asset:
+        body = path.read_bytes()
+        return cls(body, _TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+
+    def answer(self, request: Request) -> Response:
+        headers = {"etag": self.etag, "cache-control": "no-cache"}
+        known = (
+            tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")
+        )
+        if self.etag in known:
+            return Response(status_code=304, headers=headers)
+        return Response(self.body, headers=headers, media_type=self.media_type)
+
+
+class LiveResponse(Response):
+    """A body without an end: ``pump`` writes until it returns or the client has gone.
+
+    ``write`` returns when the socket has taken the data, so a pump that asks for the newest item after each
+    write never sends a stale one.
+    """
+
+    def __init__(self, pump: Callable[[Write], Awaitable[None]], media_type: str) -> None:
+        super().__init__(headers=_LIVE_HEADERS, media_type=media_type)
+        del self.headers["content-length"]
+        self._pump = pump
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if scope["method"] != "HEAD":
+            await self._stream(receive, send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
+        async def write(data: bytes) -> None:
+            await send(_more(data))
+            # uvicorn waits for room in the socket's buffer *before* it takes data: ask once more, with none.
+            await send(_more(b""))
+
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        async def pump() -> None:
+            await self._pump(write)
+
+        tasks = [asyncio.create_task(pump()), asyncio.create_task(gone())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+
+def _more(data: bytes) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": True}
+
+
+class Site:
+    """The site as an ASGI application (:attr:`app`), without its gate.
+
+    Args:
+        hub: where packets and pictures come from.
+        encode: RGB picture of a frame without annotations to JPEG bytes.
+        folder: the page's files.
+    """
+
+    def __init__(self, hub: Hub, encode: Callable[[Frame], bytes], folder: Path) -> None:
+        self._hub = hub
+        self._encode = encode
+        self.viewers = 0
+        self.listeners = 0
+        self.sign_in = (folder / "login.html").read_bytes()
+        routes = [
+            Route("/stream.mjpg", self.stream),
+            Route("/snapshot.jpg", self.snapshot),
+            Route("/events", self.events),
+            Route("/healthz", self.healthz),
+            Route("/api/status", self.status),
+        ]
+        files = {"/": "index.html"} | {f"/{name}": name for name in ("page.css", "page.js", "favicon.svg")}
+        routes += [Route(path, self._file(folder / name)) for path, name in files.items()]
+        self.app = Starlette(routes=routes)
+
+    @staticmethod
+    def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
+        asset = Asset.read(path)
+
+        async def answer(request: Request) -> Response:
+            return asset.answer(request)
+
+        return answer
+
+    async def stream(self, request: Request) -> Response:
+        return LiveResponse(self._stream, "multipart/x-mixed-replace; boundary=edgecam-frame")
+
+    async def _stream(self, write: Write) -> None:
+        self.viewers += 1
+        try:
+            await write(_BOUNDARY)
+            part, last = b"", 0
+            while True:
+                try:
+                    async with asyncio.timeout(REPEAT):
+                        picture = await self._hub.picture(last)
+                except TimeoutError:
+                    if part:
+                        await write(part)
+                    continue
+                if picture is None:
+                    return
+                part, last = _part(picture.jpeg, picture.packet.frame), picture.version
+                await write(part)
+                _mark_sent(picture.packet)
+        finally:
+            self.viewers -= 1
+
+    async def snapshot(self, request: Request) -> Response:
+        """The newest picture; ``?raw=1`` without boxes, as the camera gave it."""
+        raw = request.query_params.get("raw", "no").lower() in ("", "1", "true", "yes", "on")
+        try:
+            async with asyncio.timeout(SNAPSHOT_WAIT):
+                found = await (self._raw() if raw else self._annotated())
+        except TimeoutError:
+            return _unavailable("no picture yet")
+        except FrameError as error:
+            return _unavailable(str(error))
+        if found is None:
+            return _unavailable("the server is closing")
+        frame, data = found
+        name = time.strftime("edgecam-%Y%m%d-%H%M%S.jpg", time.localtime(frame.wall))
+        headers = {
+            "cache-control": "no-store",
+            "content-disposition": f'inline; filename="{name}"',
+            "x-timestamp": f"{frame.wall:.6f}",
+        }
+        return Response(data, headers=headers, media_type="image/jpeg")
+
+    async def _annotated(self) -> tuple[Frame, bytes] | None:
+        picture = await self._hub.picture(0)
+        return None if picture is None else (picture.packet.frame, picture.jpeg)
+
+    async def _raw(self) -> tuple[Frame, bytes] | None:
+        arrival = await self._hub.packet(0)
+        if arrival is None:
+            return None
+        frame = arrival.packet.frame
+        return frame, await asyncio.to_thread(self._encode, frame)
+
+    async def events(self, request: Request) -> Response:
+        """Server-sent events, one JSON object a packet; ``?fps=N`` bounds their rate."""
+        try:
+            fps = min(max(float(request.query_params.get("fps", "60")), 1.0), 60.0)
+        except ValueError:
+            return JSONResponse({"error": "fps must be a number from 1 to 60"}, status_code=400)
+
+        async def pump(write: Write) -> None:
+            self.listeners += 1
+            try:
+                await self._events(write, 1.0 / fps)
+            finally:
+                self.listeners -= 1
+
+        return LiveResponse(pump, "text/event-stream")
+
+    async def _events(self, write: Write, interval: float) -> None:
+        await write(b": edgecam\n\n")
+        last = 0
+        while True:
+            try:
+                async with asyncio.timeout(KEEP_ALIVE):
+                    arrival = await self._hub.packet(last)
+            except TimeoutError:
+                await write(b": keep-alive\n\n")
+                continue
+            if arrival is None:
+                # The page then says that the server was stopped, not that the network is bad.
+                await write(b"event: bye\ndata: {}\n\n")
+                return
+            last = arrival.version
+            await write(b"data: " + _event(arrival.packet) + b"\n\n")
+            await asyncio.sleep(interval)
+
+    async def healthz(self, request: Request) -> Response:
+        """200 while pictures flow, else 503 and why. Who shows no token learns the bare state only."""
+        arrival = self._hub.newest()
+        state, reason = _health(arrival)
+        body: dict[str, Any] = {"state": state}
+        if request.scope["edgecam.trusted"]:
+            body |= {"reason": reason, "age": None if arrival is None else _age(arrival)}
+        headers = {"cache-control": "no-store"}
+        return JSONResponse(body, status_code=200 if state == "live" else 503, headers=headers)
+
+    async def status(self, request: Request) -> Response:
+        """The status of the run and of this server."""
+        arrival = self._hub.newest()
+        body = {
+            "version": __version__,
+            "health": _health(arrival)[0],
+            "status": None if arrival is None else arrival.packet.status.as_dict(),
+            "age": None if arrival is None else _age(arrival),
+            "viewers": self.viewers,
+            "listeners": self.listeners,
+            "encoded": self._hub.encoded,
+            "dropped": self._hub.dropped,
+        }
+        return JSONResponse(body, headers={"cache-control": "no-store"})
+
+
+def _part(jpeg: bytes, frame: Frame) -> bytes:
+    """One part of the stream, closed by its boundary: browsers show a part once they see its end."""
+    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\nX-Timestamp: {frame.wall:.6f}\r\n\r\n"
+    return head.encode() + jpeg + b"\r\n" + _BOUNDARY
+
+
+def _event(packet: Packet) -> bytes:
+    record = packet.record() | {"status": packet.status.as_dict()}
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _mark_sent(packet: Packet) -> None:
+    if not packet.frame.times.sent:
+        packet.frame.times.sent = time.monotonic()
+
+
+def _age(arrival: Arrival) -> float:
+    return round(time.monotonic() - arrival.at, 2)
+
+
+def _health(arrival: Arrival | None) -> tuple[str, str]:
+    """The state for a watchdog, and the reason why it is not live."""
+    if arrival is None:
+        return "starting", "no picture yet"
+    status = arrival.packet.status
+    age = _age(arrival)
+    if status.state == "live" and age > STALE:
+        return "stalled", f"the last picture is {age:.0f} s old"
+    return status.state, status.message
+
+
+def _unavailable(reason: str) -> Response:
+    headers = {"cache-control": "no-store", "retry-after": "1"}
+    return JSONResponse({"error": reason}, status_code=503, headers=headers)

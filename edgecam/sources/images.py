@@ -74,7 +74,7 @@ def _to_rgb(picture: pil.Image) -> pil.Image:
 
 
 def _eight_bit(picture: pil.Image) -> Image:
-    """A gray picture with more than eight bits to (H, W) uint8, as floats 0 to 1 or 0 to 255, or as 16 bits."""
+    """A gray picture of 16-bit numbers, or of floats 0 to 1 or 0 to 255, as (H, W) uint8."""
     if picture.mode == "F":
         values = np.nan_to_num(np.asarray(picture, np.float64))
         gray = values * 255 if values.max(initial=0) <= 1 else values
@@ -115,7 +115,12 @@ class ImagesSource:
         Raises:
             SourceError: no such file or folder, or no picture in it.
         """
-        self._base, self._paths = self._find()
+        try:
+            self._base, self._paths = self._find()
+        except OSError as error:
+            raise SourceError(
+                f"{self.name} cannot be read ({error.strerror})", "check path and rights"
+            ) from error
         self._index = 0
         self.total = None if self._loop else len(self._paths)
         self._pacer.start()
@@ -144,15 +149,12 @@ class ImagesSource:
         return base, sorted(paths, key=lambda p: natural(str(p)))
 
     def _in_folder(self, folder: Path) -> list[Path]:
-        try:
-            # Hidden files are thumbnails and leftovers ("._photo.jpg" of a Mac), not pictures.
-            return [
-                p
-                for p in (folder.rglob("*") if self._recursive else folder.iterdir())
-                if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".") and p.is_file()
-            ]
-        except OSError as error:
-            raise SourceError(f"folder {folder} cannot be read ({error.strerror})") from error
+        # Hidden files are thumbnails and leftovers ("._photo.jpg" of a Mac), not pictures.
+        return [
+            p
+            for p in (folder.rglob("*") if self._recursive else folder.iterdir())
+            if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".") and p.is_file()
+        ]
 
     def read(self) -> Frame | None:
         """The next good picture.

@@ -24,9 +24,13 @@ class Pacer:
         self._woken = threading.Event()
 
     def start(self) -> None:
+        """Undo a :meth:`wake`, and begin a new count at the next :meth:`wait`."""
+        self.rezero()
+        self._woken.clear()
+
+    def rezero(self) -> None:
         """Begin a new count at the next :meth:`wait`."""
         self._zero = None
-        self._woken.clear()
 
     def wait(self, at: float) -> float:
         """Sleep until ``at`` seconds after the count's zero; returns the monotonic time.

@@ -15,6 +15,7 @@ from edgecam.errors import FrameError, SourceError, UsageError
 from edgecam.registry import SOURCES, load, parse_uri, source_uri
 from edgecam.sources.images import ImagesSource, load_picture, natural
 from edgecam.types import Frame
+from tests.helpers.rights import nobody
 
 RED, GREEN, BLUE = (200, 30, 40), (20, 170, 60), (30, 60, 220)
 
@@ -194,6 +195,15 @@ def test_errors_name_the_place(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=says) as error:
             ImagesSource(source_uri(text)).open()
         assert "\n" not in str(error.value) and error.value.exit_code == 1
+
+
+def test_a_folder_without_rights(folder: Path) -> None:
+    folder.chmod(0)
+    try:
+        with nobody(), pytest.raises(SourceError, match="Permission denied"):
+            ImagesSource(source_uri(f"images:{folder}")).open()
+    finally:
+        folder.chmod(0o700)
 
 
 def test_nothing_but_broken_pictures_is_an_error(tmp_path: Path) -> None:

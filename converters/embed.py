@@ -1,0 +1,83 @@
+"""Write a model's contract into its file (see :mod:`edgecam.contract` for the format).
+
+The result depends on nothing but the arguments: same model, same contract, same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from converters import flatmodel, metadata
+from converters.files import write_whole
+from edgecam.contract import ModelSpec
+
+FORMAT = 1
+CONTRACT = "edgecam.json"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: dates would make every build differ
+
+
+def embed(model: bytes, spec: ModelSpec, outputs: Sequence[str]) -> bytes:
+    """The model with its contract: standard metadata inside, a stored zip behind.
+
+    Args:
+        model: a ``.tflite``; a contract it already has is replaced.
+        spec: the contract.
+        outputs: the role of each output, in the order of the file (see :func:`converters.metadata.build`).
+
+    Raises:
+        ModelError: not a TFLite model.
+    """
+    out = io.BytesIO(flatmodel.with_metadata(model, metadata.build(spec, outputs)))
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
+        if spec.labels:
+            _add(archive, metadata.LABELS, labels_text(spec.labels))
+        _add(archive, CONTRACT, contract_json(spec))
+    return out.getvalue()
+
+
+def embed_file(source: Path, target: Path, spec: ModelSpec, outputs: Sequence[str]) -> None:
+    """:func:`embed` from file to file; the target appears whole or not at all."""
+    write_whole(target, embed(source.read_bytes(), spec, outputs))
+
+
+def contract_json(spec: ModelSpec) -> bytes:
+    """``edgecam.json`` for a contract; labels are not in it, empty values are left out."""
+    content: dict[str, Any] = {
+        "edgecam": FORMAT,
+        "name": spec.name,
+        "version": spec.version,
+        "description": spec.description,
+        "licence": spec.licence,
+        "origin": spec.origin,
+        "task": spec.task,
+        "decoder": spec.decoder,
+        "input": {
+            "color": spec.color,
+            "resize": spec.resize,
+            "mean": list(spec.mean),
+            "std": list(spec.std),
+        },
+        "outputs": dict(spec.outputs),
+        "options": dict(spec.options),
+        "report": dict(spec.report),
+        "golden": [dict(sample) for sample in spec.golden],
+    }
+    kept = {key: value for key, value in content.items() if value not in ("", {}, [])}
+    return (json.dumps(kept, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def labels_text(labels: Sequence[str]) -> bytes:
+    """``labels.txt``: one label a line, ``???`` for unused slots (readers elsewhere skip empty lines)."""
+    return "".join(f"{label or '???'}\n" for label in labels).encode()
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.create_system = 3  # Unix, wherever this runs
+    info.external_attr = 0o644 << 16
+    archive.writestr(info, data, zipfile.ZIP_STORED)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlencode
 
-from edgecam import catalogue, contract, registry
+from edgecam import cameras, catalogue, contract, registry
 from edgecam.capture import Capture
 from edgecam.config import Settings
+from edgecam.contract import Overrides
 from edgecam.engines.base import EngineOptions
-from edgecam.errors import UsageError
+from edgecam.errors import SourceError, UsageError
 from edgecam.overlay import Overlay
 from edgecam.pipeline import Model, Pipeline, PipelineOptions, RunReport
 from edgecam.preprocess import Preprocessor
@@ -34,14 +36,16 @@ def load_model(settings: Settings) -> Model:
         EngineError: it cannot be loaded here.
     """
     found = catalogue.find(settings.model)
-    spec = contract.resolve(found.path, settings.overrides().over(found.overrides))
+    spec = contract.resolve(found.path, overrides(settings).over(found.overrides))
+    delegate, delegate_options = settings.delegate_library
     options = EngineOptions(
         model=found.path,
         threads=settings.threads,
         runtime=settings.runtime,
         device=settings.device,
+        delegate=delegate,
+        delegate_options=delegate_options,
         require_delegate=settings.require_delegate,
-        **settings.delegate_arguments(),
     )
     engine = registry.load(registry.ENGINES, "engine", settings.engine)(options)
     contract.check(spec, engine.input, engine.outputs)
@@ -52,15 +56,28 @@ def load_model(settings: Settings) -> Model:
     return Model(spec, Preprocessor(spec, engine.input), engine, head)
 
 
-def auto_source(report: Report) -> URI:
-    """The first camera found, else the demo clip, saying so."""
-    from edgecam import v4l2
+def overrides(settings: Settings) -> Overrides:
+    """What the user says of the model."""
+    return Overrides(
+        task=settings.task,
+        decoder=settings.decoder,
+        labels=None if settings.labels is None else Path(settings.labels),
+        color=settings.color,
+        resize=settings.resize,
+        mean_std=settings.mean_std,
+        outputs=settings.output_roles,
+    )
 
-    camera = v4l2.first_camera()
-    if camera is not None:
-        return registry.source_uri(camera)
-    report("no camera found, so this is the bundled demo scene (edgecam devices lists cameras)")
-    return registry.source_uri("demo:")
+
+def auto_source(report: Report) -> URI:
+    """The first camera found, else the demo scene, saying why."""
+    try:
+        return registry.source_uri(cameras.first_camera().path)
+    except SourceError as error:
+        if cameras.csi_cameras():
+            return registry.source_uri("picamera:")
+        report(f"{error.message}; showing the demo scene instead (edgecam devices tells more)")
+        return registry.source_uri("demo:")
 
 
 def create_source(settings: Settings, report: Report) -> Source:

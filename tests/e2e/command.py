@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 EDGECAM = Path(sys.executable).with_name("edgecam")
 
@@ -58,14 +59,14 @@ class Running:
         self._threads = [
             threading.Thread(target=self._gather, args=(stream, lines), daemon=True)
             for stream, lines in ((self.process.stdout, self.out), (self.process.stderr, self.err))
+            if stream is not None
         ]
         for thread in self._threads:
             thread.start()
 
     @staticmethod
-    def _gather(stream: object, lines: list[str]) -> None:
-        for line in stream:  # type: ignore[attr-defined]
-            lines.append(line.rstrip("\n"))
+    def _gather(stream: IO[str], lines: list[str]) -> None:
+        lines.extend(line.rstrip("\n") for line in stream)
 
     def wait_for(self, text: str, timeout: float = 30) -> str:
         """The first line of either output that holds ``text``; fails with all output if none comes."""

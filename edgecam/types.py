@@ -149,14 +149,14 @@ class Geometry:
 
     def to_frame(self, xyxy: Array) -> Floats:
         """Boxes (N, 4) or points (..., 2) in input pixels to frame pixels, clipped to the frame."""
-        pairs = np.asarray(xyxy, np.float32).reshape(*xyxy.shape[:-1], -1, 2)
+        pairs = np.asarray(xyxy, np.float32).reshape(*xyxy.shape[:-1], xyxy.shape[-1] // 2, 2)
         out = (pairs - np.asarray(self.pad, np.float32)) / np.asarray(self.scale, np.float32)
         clipped: Floats = np.clip(out, 0, np.asarray(self.frame, np.float32))
         return clipped.reshape(xyxy.shape)
 
     def to_input(self, xyxy: Array) -> Floats:
         """Boxes (N, 4) or points (..., 2) in frame pixels to input pixels, not clipped."""
-        pairs = np.asarray(xyxy, np.float32).reshape(*xyxy.shape[:-1], -1, 2)
+        pairs = np.asarray(xyxy, np.float32).reshape(*xyxy.shape[:-1], xyxy.shape[-1] // 2, 2)
         out = pairs * np.asarray(self.scale, np.float32) + np.asarray(self.pad, np.float32)
         return out.reshape(xyxy.shape)
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from edgecam.contract import ModelSpec
 from edgecam.errors import ContractError
-from edgecam.heads.support import check_labels, choice, integer, limits, only_output, sigmoid, softmax
+from edgecam.heads.options import choice, integer, limits
+from edgecam.heads.scores import refuse_scale, refuse_values, sigmoid, softmax
+from edgecam.heads.support import check_labels, only_output
 from edgecam.quant import dequantize
 from edgecam.types import Array, Classification, Geometry, HeadOptions, TensorInfo
 
@@ -50,20 +52,14 @@ class ClassifyHead:
                 "name the right output in the contract's outputs",
             )
         check_labels(spec, shape[-1] + self._offset)
-        if self._activation == "none" and self._info.dtype.kind in "iu":
-            top = np.array([np.iinfo(self._info.dtype).max]).astype(self._info.dtype)
-            highest = float(dequantize(top, self._info)[0])
-            if highest > 1.1:
-                raise self._not_probabilities(f"is scaled for values up to {highest:.3g}")
+        if self._activation == "none":
+            refuse_scale(spec, self._info)
 
     def decode(self, arrays: Sequence[Array], geometry: Geometry) -> Classification:
         """Errors: ContractError where the output proves not to hold probabilities."""
         values = dequantize(arrays[self._index].reshape(-1), self._info)
         if self._activation == "none":
-            low, high = float(values.min()), float(values.max())
-            # A softmax in float16 or int8 may miss 1 by a hair.
-            if low < -0.01 or high > 1.01:
-                raise self._not_probabilities(f"holds {low:.3g} to {high:.3g}")
+            refuse_values(self._spec, self._info, values)
             score = values
         else:
             score = softmax(values) if self._activation == "softmax" else sigmoid(values)
@@ -74,9 +70,3 @@ class ClassifyHead:
         index = np.flatnonzero(reported)
         index = index[np.argsort(-score[index], kind="stable")[: self._limits.top_k]]
         return Classification(np.clip(score[index], 0, 1), ids[index])
-
-    def _not_probabilities(self, what: str) -> ContractError:
-        return ContractError(
-            f"{self._spec.name}: scores output {self._info.name!r} {what}, which are not probabilities",
-            "set the contract's option activation to softmax or sigmoid",
-        )

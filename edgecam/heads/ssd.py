@@ -8,7 +8,8 @@ import numpy as np
 
 from edgecam.contract import ModelSpec
 from edgecam.errors import ContractError
-from edgecam.heads.support import check_shape, find_output, integer, limits, to_detections
+from edgecam.heads.options import integer, limits
+from edgecam.heads.support import check_shape, find_output, to_detections
 from edgecam.quant import dequantize
 from edgecam.types import Array, Detections, Geometry, HeadOptions, TensorInfo
 

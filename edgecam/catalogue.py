@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgecam import resources
 from edgecam.errors import ModelError, UnknownNameError
-from edgecam.options import parse_normalize
+from edgecam.values import parse_normalize
 
 if TYPE_CHECKING:
     from edgecam.contract import Overrides

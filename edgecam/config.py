@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from edgecam.contract import Color, Overrides, Resize, Task
-from edgecam.options import (
-    Kind,
-    Many,
-    Number,
-    Option,
-    Switch,
-    Text,
+from edgecam.options import Kind, Many, Number, Option, Switch, Text
+from edgecam.registry import ENGINES, HEADS, URI
+from edgecam.values import (
     canonical_listen,
     check_device,
     parse_delegate,
@@ -25,7 +21,6 @@ from edgecam.options import (
     parse_normalize,
     parse_role,
 )
-from edgecam.registry import ENGINES, HEADS, URI
 
 PREFIX = "EDGECAM_"
 T = TypeVar("T")
@@ -68,13 +63,23 @@ class Settings:
         short="-m",
     )
     task: str | None = _option(
-        None, Text(choices=get_args(Task)), MODEL, "What the model does", "classify|detect"
+        None,
+        Text(choices=get_args(Task)),
+        MODEL,
+        "What the model does",
+        "classify|detect",
+        example="classify",
     )
     decoder: str | None = _option(
-        None, Text(choices=sorted(HEADS)), MODEL, f"How to read its outputs: {', '.join(HEADS)}", "NAME"
+        None, Text(choices=sorted(HEADS)), MODEL, "How to read its outputs", "NAME", example="classify"
     )
     labels: str | None = _option(
-        None, Text("a file", path=True), MODEL, "Text file with one label a line", "FILE"
+        None,
+        Text("a file", path=True),
+        MODEL,
+        "Text file with one label a line",
+        "FILE",
+        example="labels.txt",
     )
     resize: str | None = _option(
         None,
@@ -82,6 +87,7 @@ class Settings:
         MODEL,
         "How a picture is fitted to its input",
         "|".join(get_args(Resize)),
+        example="letterbox",
     )
     normalize: str | None = _option(
         None,
@@ -89,6 +95,7 @@ class Settings:
         MODEL,
         "Input = (pixel - MEAN) / STD, for example 127.5,127.5; per channel M,M,M:S,S,S",
         "MEAN,STD",
+        example="127.5,127.5",
     )
     color: str | None = _option(
         None,
@@ -96,25 +103,40 @@ class Settings:
         MODEL,
         "Channel order of its input",
         "|".join(get_args(Color)),
+        example="bgr",
     )
     outputs: tuple[str, ...] = _option(
         (),
         Many(" ", "ROLE=TENSOR", check=parse_role),
         MODEL,
-        "Which output tensor plays which role of the decoder; may be repeated",
+        "Which output tensor plays which role of the decoder",
         "ROLE=TENSOR",
         flag="--output",
+        example="boxes=0 scores=1",
     )
 
     threshold: float | None = _option(
-        None, Number(float, 0, 1), RESULTS, "Lowest score to show", "SCORE", short="-t"
+        None, Number(float, 0, 1), RESULTS, "Lowest score to show", "SCORE", short="-t", example="0.5"
     )
-    top_k: int | None = _option(None, Number(int, 1), RESULTS, "Most results a frame", "N", short="-k")
+    top_k: int | None = _option(
+        None, Number(int, 1), RESULTS, "Most results a frame", "N", short="-k", example="5"
+    )
     iou: float | None = _option(
-        None, Number(float, 0, 1), RESULTS, "Overlap at which two boxes of a class are one object", "IOU"
+        None,
+        Number(float, 0, 1),
+        RESULTS,
+        "Overlap at which two boxes of a class are one object",
+        "IOU",
+        example="0.5",
     )
     classes: tuple[str, ...] = _option(
-        (), Many(",", "labels"), RESULTS, "Keep only this label; may be repeated", "LABEL", flag="--class"
+        (),
+        Many(",", "labels"),
+        RESULTS,
+        "Keep only these labels",
+        "LABEL",
+        flag="--class",
+        example="person,cat",
     )
 
     engine: str = _option(
@@ -140,6 +162,7 @@ class Settings:
         ENGINE,
         "External delegate library with its options",
         "PATH?option=value",
+        example="/usr/lib/libmydelegate.so?option=value",
     )
     require_delegate: bool = _option(
         False, Switch(), ENGINE, "Fail without the accelerator, in place of going on with the CPU"
@@ -150,7 +173,7 @@ class Settings:
         ("web:",),
         Many(" ", "sinks"),
         OUTPUT,
-        "Where results go: web:, window:, record:out.mp4, jsonl:-; may be repeated",
+        "Where results go: web:, window:, record:out.mp4, jsonl:-",
         "SINK",
         flag="--sink",
         short="-s",
@@ -169,6 +192,7 @@ class Settings:
         OUTPUT,
         "Secret that the page asks for; made and printed where one is needed and none given",
         "SECRET",
+        example="a long secret",
         secret=True,
     )
     insecure: bool = _option(False, Switch(), OUTPUT, "Let the page be seen on the network without a token")
@@ -211,7 +235,9 @@ DEFAULTS = Settings()
 
 
 def flag(name: str) -> str:
-    """The long flag of a setting."""
+    """The long flag of a setting; ``SOURCE`` is an argument."""
+    if name == "source":
+        return "SOURCE"
     return OPTIONS[name].flag or "--" + name.replace("_", "-")
 
 
@@ -220,16 +246,20 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def shown(name: str, settings: Settings) -> str:
-    """A setting's value as text for people: without secrets, "" for none."""
+def redacted(name: str, settings: Settings) -> Any:
+    """A setting's value with secrets and the passwords in addresses replaced by ``***``."""
     option, value = OPTIONS[name], getattr(settings, name)
-    if value is None or value == ():
-        return ""
-    if option.secret:
+    if option.secret and value is not None:
         return "***"
     if option.uri:
-        value = tuple(map(_safe, value)) if isinstance(value, tuple) else _safe(value)
-    return option.kind.show(value)
+        return tuple(map(_safe, value)) if isinstance(value, tuple) else _safe(value)
+    return value
+
+
+def shown(name: str, settings: Settings) -> str:
+    """A setting's value as text for people, redacted; "" for none."""
+    value = redacted(name, settings)
+    return "" if value is None else OPTIONS[name].kind.show(value)
 
 
 def _safe(text: str) -> str:

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from edgecam import config_load
 from edgecam.cli.base import HeadedOption, start_logging
 from edgecam.config import DEFAULTS, OPTIONS, flag, shown
-from edgecam.options import Kind, Many, Switch, Text
+from edgecam.options import Kind, Many, Switch
 
 T = TypeVar("T")
 
@@ -45,8 +45,9 @@ class KindType(ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        if isinstance(self.kind, Text) and self.kind.choices:
-            return [CompletionItem(c) for c in self.kind.choices if c.startswith(incomplete)]
+        choices = OPTIONS[self.name].choices
+        if choices:
+            return [CompletionItem(choice) for choice in choices if choice.startswith(incomplete)]
         if self.name == "model":
             from edgecam import catalogue
 
@@ -62,7 +63,12 @@ class SettingOption(HeadedOption):
         option = OPTIONS[name]
         self.on_by_default = getattr(DEFAULTS, name) is True
         default = shown(name, DEFAULTS)
-        help = option.help + (f" [{default}]." if default and option.metavar else ".")
+        help = option.help
+        if option.choices and "|" not in option.metavar:
+            help += f": {', '.join(option.choices)}"
+        if isinstance(option.kind, Many):
+            help += "; may be repeated"
+        help += f" [{default}]." if default and option.metavar else "."
         names = [name, *([option.short] if option.short else []), flag(name)]
         kwargs: dict[str, Any] = {"default": None, "help": help, "heading": option.section}
         if isinstance(option.kind, Switch):

@@ -1,0 +1,139 @@
+"""Trying a model or a delegate in a child process, so that a crash is a message and not the end.
+
+Two things can bring the process down: a model that is well-formed but senseless (see :mod:`edgecam.tflite`),
+and a delegate library built for another interpreter (Google's libedgetpu with newer ones). The child makes
+the interpreter, allocates and runs once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from edgecam import resources
+from edgecam.engines import runtimes
+from edgecam.errors import EdgecamError, ModelError
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 120.0  # seconds; a large model on a small board needs several
+_ROOT = str(Path(__file__).resolve().parents[2])
+_CODE = "import sys; sys.path.append(sys.argv[1]); from edgecam.engines.probe import child; child()"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to try; the fields are those of :class:`edgecam.engines.session.Session`."""
+
+    runtime: str
+    model: Path
+    threads: int
+    library: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How it went.
+
+    Attributes:
+        error: one line, "" if it worked.
+        crashed: the child died or hung.
+        unusable: the interpreter package itself does not work.
+    """
+
+    error: str = ""
+    crashed: bool = False
+    unusable: bool = False
+
+
+def run(request: Request) -> Verdict:
+    """Try it in a child process."""
+    payload = json.dumps({**asdict(request), "model": str(request.model)})
+    what = f"the delegate {request.library}" if request.library else "the interpreter"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _CODE, _ROOT],
+            input=payload.encode(),
+            capture_output=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Verdict(f"{what} did not answer within {TIMEOUT:.0f} s", crashed=True)
+    log.debug(
+        "probe of %s under %s: %s", request.model, request.runtime, done.stderr.decode("utf-8", "replace")
+    )
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return Verdict(f"{what} crashed under {request.runtime} ({name})", crashed=True)
+    try:
+        answer = json.loads(done.stdout)
+        return Verdict(str(answer["error"]), unusable=bool(answer["unusable"]))
+    except (ValueError, KeyError, TypeError):
+        return Verdict(f"{what} ended its process (exit code {done.returncode})", crashed=True)
+
+
+def child() -> None:
+    """The child's main function: a request on standard input, a verdict on standard output."""
+    import resource
+
+    from edgecam import tflite
+    from edgecam.engines.session import Session
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answers = os.dup(1)
+    os.dup2(2, 1)  # libraries print what they like
+    request = json.load(sys.stdin)
+    error, unusable = "", False
+    try:
+        runtime = runtimes.load(request["runtime"])
+        data = tflite.load(Path(request["model"])).data
+        Session(runtime, data, request["threads"], request["library"], request["options"])
+    except runtimes.UnusableRuntimeError as problem:
+        error, unusable = problem.message, True
+    except EdgecamError as problem:
+        error = problem.message
+    os.write(answers, json.dumps({"error": error, "unusable": unusable}).encode())
+    os.close(answers)
+    # Some delegates crash when they are taken down in an order they do not expect; that is no finding.
+    os._exit(0)
+
+
+def ensure_harmless(data: bytes, runtime: runtimes.Runtime, path: Path, threads: int) -> None:
+    """Try a file once in a child process, unless it is one of edgecam's own or was tried before.
+
+    Only crashes are reported: what fails in an orderly way does so here too, with a better message.
+
+    Raises:
+        ModelError: the file crashes the interpreter.
+    """
+    if path.resolve().parent == resources.folder("models").resolve():
+        return
+    mark = _marks() / hashlib.sha256(hashlib.sha256(data).digest() + runtime.label.encode()).hexdigest()
+    if mark.exists():
+        return
+    verdict = run(Request(runtime.name, path, threads))
+    if verdict.crashed:
+        raise ModelError(
+            f"{path}: {verdict.error}", "download or convert the model again, or try another --runtime"
+        )
+    if not verdict.error:
+        with contextlib.suppress(OSError):  # a read-only home costs one try at each start
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+
+def _marks() -> Path:
+    """Folder of empty files named after what has been tried; systemd's cache folder in a service."""
+    base = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0] or os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base else Path.home() / ".cache") / "edgecam" / "harmless"

@@ -236,7 +236,9 @@ def _check_classes(spec: ModelSpec, outputs: Sequence[TensorInfo]) -> None:
     if not spec.labels or (index is None and len(outputs) != 1):
         return
     shape = outputs[index or 0].shape
-    classes, named = (shape[-1] if shape else 0), len(spec.labels)
+    offset = spec.options.get("label_offset", 0)
+    classes = (shape[-1] if shape else 0) + (offset if isinstance(offset, int) else 0)
+    named = len(spec.labels)
     if classes == named:
         return
     remedy = "name the labels the model was trained with by --labels FILE"

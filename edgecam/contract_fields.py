@@ -13,7 +13,7 @@ from edgecam import contract_json, labels, metadata
 from edgecam.errors import ContractError
 from edgecam.metadata import Appended
 from edgecam.registry import HEADS
-from edgecam.tflite import SSD_OP, ModelFile
+from edgecam.tflite import ModelFile
 
 MEMBER = "edgecam.json"
 LABELS = "labels.txt"
@@ -149,8 +149,10 @@ def _from_metadata(model: ModelFile, appended: Appended) -> dict[str, Any]:
         found["mean"], found["std"] = standard.mean, standard.std
     if len(model.inputs) == 1 and model.inputs[0].shape[3:] == (1,):
         found["color"] = "gray"
-    if SSD_OP in model.custom_ops:
+    if model.ssd_outputs:  # the operator itself says which output is what
         found["decoder"] = "ssd-postprocess"
+        roles = ("boxes", "classes", "scores", "count")
+        found["outputs"] = {role: str(i) for role, i in zip(roles, model.ssd_outputs, strict=True)}
     return found
 
 

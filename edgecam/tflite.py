@@ -97,6 +97,8 @@ class ModelFile:
         outputs: of the main graph.
         operators: number of operators in all graphs.
         custom_ops: names of the custom operators in use, in order.
+        ssd_outputs: which of ``outputs`` the four of the main graph's ``TFLite_Detection_PostProcess`` are
+            (boxes, classes, scores, count); empty if there is no such operator or they are not outputs.
         metadata: name -> bytes of the metadata buffers.
         description: free text of the converter.
     """
@@ -107,6 +109,7 @@ class ModelFile:
     operators: int
     custom_ops: tuple[str, ...]
     metadata: Mapping[str, memoryview] = field(repr=False)
+    ssd_outputs: tuple[int, ...] = ()
     description: str = ""
 
     @property
@@ -164,6 +167,7 @@ def parse(data: bytes) -> ModelFile:
         operators=sum(len(graph.used) for graph in graphs),
         custom_ops=tuple(name for name in used if name),
         metadata=_metadata(model, buffers),
+        ssd_outputs=main.ssd_outputs,
         description=model.string(3),
     )
 
@@ -231,6 +235,7 @@ class _Graph:
         self.outputs = table.integers(2)
         _check_indices(self.inputs, len(self.tensors), "input")
         _check_indices(self.outputs, len(self.tensors), "output")
+        self.ssd_outputs: tuple[int, ...] = ()
         self.used = [self._operator(entry, codes) for entry in table.tables(3)]
         table.string(4)
 
@@ -239,7 +244,10 @@ class _Graph:
         _check_indices((code,), len(codes), "operator code")
         count = len(self.tensors)
         _check_indices(table.integers(1), count, "operator input", optional=True)
-        _check_indices(table.integers(2), count, "operator output")
+        outputs = table.integers(2)
+        _check_indices(outputs, count, "operator output")
+        if codes[code] == SSD_OP and len(outputs) == 4 and set(outputs) <= set(self.outputs):
+            self.ssd_outputs = tuple(self.outputs.index(tensor) for tensor in outputs)
         _check_indices(table.integers(8), count, "intermediate tensor", optional=True)
         options = table.table(4)
         if options is not None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from edgecam.contract import ModelSpec
 from edgecam.errors import ContractError
-from edgecam.heads.options import integer, limits
-from edgecam.heads.support import check_shape, find_output, to_detections
+from edgecam.heads.anchors import make_anchors
+from edgecam.heads.nms import nms
+from edgecam.heads.options import choice, flag, integer, limits, numbers
+from edgecam.heads.scores import Scores, best_of_rows, refuse_scale, refuse_values, softmax
+from edgecam.heads.support import check_labels, check_shape, find_output, to_detections
 from edgecam.quant import dequantize
-from edgecam.types import Array, Detections, Geometry, HeadOptions, TensorInfo
+from edgecam.types import Array, Detections, Floats, Geometry, HeadOptions, TensorInfo
 
 ROLES = ("boxes", "classes", "scores", "count")
 
@@ -70,6 +74,101 @@ class SsdPostprocessHead:
         return to_detections(
             xyxy, np.clip(scores[index], 0, 1), class_id[index], geometry, self._limits.top_k
         )
+
+
+class SsdAnchorsHead:
+    """Raw SSD outputs to detections: box codes against anchors, and a score for each class.
+
+    A box code is (ty, tx, th, tw) with centre = t / scale * anchor size + anchor centre and
+    size = exp(t / scale) * anchor size (Faster R-CNN's box coder; Ren et al., 2015).
+
+    Roles of the outputs: ``boxes`` (1, N, 4) and ``scores`` (1, N, C).
+
+    Options of the contract:
+        anchors: see :func:`edgecam.heads.anchors.make_anchors`.
+        box_scales: [y, x, height, width], by which training multiplied the codes (default [10, 10, 5, 5], or
+            [1, 1, 1, 1] for EfficientDet anchors).
+        box_order: ``yxhw`` (default) or ``xywh``.
+        background: the first score is that of the background (default true; false for EfficientDet anchors).
+        activation: what is still to be done to the scores: ``none`` (default), ``sigmoid`` or ``softmax``.
+        label_offset: class id minus score index, background not counted (default 0).
+        threshold: default 0.5.
+        iou: default 0.6.
+        top_k: default 100.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        input: TensorInfo,
+        outputs: Sequence[TensorInfo],
+        options: HeadOptions,
+    ) -> None:
+        self._spec = spec
+        self._limits = limits(spec, options, threshold=0.5, top_k=100, iou=0.6)
+        self._read_options(spec)
+        _, height, width, _ = input.shape
+        self._pixels = np.array([height, width], np.float32)
+        self._anchors = make_anchors(spec.options.get("anchors"), width, height)
+        self._boxes, self._scores = (find_output(spec, outputs, role) for role in ("boxes", "scores"))
+        self._box_info, self._score_info = outputs[self._boxes], outputs[self._scores]
+        n = len(self._anchors)
+        remedy = f"the option anchors makes {n} anchors for this input: correct it"
+        check_shape(spec, self._box_info, "boxes", (1, n, 4), remedy)
+        check_shape(spec, self._score_info, "scores", (1, n, None), remedy)
+        check_labels(spec, self._score_info.shape[2] - self._background + self._offset)
+        if self._activation == "none":
+            refuse_scale(spec, self._score_info)
+        kind = "sigmoid" if self._activation == "sigmoid" else "none"
+        # Softmax needs a whole row, so its probabilities are made first and are no longer quantised.
+        info = (
+            replace(self._score_info, dtype=np.dtype(np.float32))
+            if self._activation == "softmax"
+            else self._score_info
+        )
+        self._probability = Scores(info, kind, self._limits.threshold)
+        self._unproven = self._activation == "none" and self._score_info.dtype.kind == "f"
+
+    def _read_options(self, spec: ModelSpec) -> None:
+        anchors = spec.options.get("anchors")
+        efficient = isinstance(anchors, Mapping) and anchors.get("kind") == "efficientdet"
+        self._scales = numbers(spec.options, "box_scales", (1, 1, 1, 1) if efficient else (10, 10, 5, 5))
+        if self._scales.shape != (4,) or (self._scales <= 0).any():
+            raise ContractError("option box_scales is not four numbers above 0", "write [10, 10, 5, 5]")
+        self._order = choice(spec.options, "box_order", ("yxhw", "xywh"), "yxhw")
+        self._background = int(flag(spec.options, "background", not efficient))
+        self._activation = choice(spec.options, "activation", ("none", "sigmoid", "softmax"), "none")
+        self._offset = integer(spec.options, "label_offset", 0)
+
+    def decode(self, arrays: Sequence[Array], geometry: Geometry) -> Detections:
+        """Errors: ContractError where the scores prove not to be probabilities."""
+        raw = arrays[self._scores][0]
+        if self._unproven:
+            refuse_values(self._spec, self._score_info, raw)
+            self._unproven = False  # logits would have shown on the first frame
+        if self._activation == "softmax":
+            raw = softmax(dequantize(raw, self._score_info))
+        index, column, score = best_of_rows(raw[:, self._background :], self._probability)
+        class_id = column + self._offset
+        wanted = class_id >= 0
+        if self._limits.classes is not None:
+            wanted &= np.isin(class_id, self._limits.classes)
+        index, class_id, score = index[wanted], class_id[wanted], score[wanted]
+        xyxy = self._decode_boxes(arrays[self._boxes][0, index], self._anchors[index])
+        kept = nms(xyxy, score, class_id, self._limits.iou, self._limits.top_k)
+        return to_detections(xyxy[kept], score[kept], class_id[kept], geometry, self._limits.top_k)
+
+    def _decode_boxes(self, raw: Array, anchors: Floats) -> Floats:
+        """Codes and anchors (K, 4) to xyxy in input pixels."""
+        codes = dequantize(raw, self._box_info)
+        if self._order == "xywh":
+            codes = codes[:, [1, 0, 3, 2]]
+        codes = codes / self._scales
+        centre = codes[:, :2] * anchors[:, 2:] + anchors[:, :2]
+        # A code from garbage would overflow; e^20 is far beyond any picture.
+        half = np.exp(np.minimum(codes[:, 2:], 20)) * anchors[:, 2:] / 2
+        yxyx = np.concatenate([(centre - half) * self._pixels, (centre + half) * self._pixels], axis=1)
+        return yxyx[:, [1, 0, 3, 2]]
 
 
 def _roles(spec: ModelSpec, outputs: Sequence[TensorInfo]) -> tuple[int, ...]:

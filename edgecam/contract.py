@@ -197,14 +197,19 @@ def check(spec: ModelSpec, input: TensorInfo, outputs: Sequence[TensorInfo]) -> 
         ContractError: the input is no picture of the contract's colours, a role names no output, or a
             classifier has another number of outputs than labels.
     """
-    _check_input(spec, input)
+    check_input(spec, input)
     for role in spec.outputs:
         find_output(spec, outputs, role)
     if spec.decoder == "classify":
         _check_classes(spec, outputs)
 
 
-def _check_input(spec: ModelSpec, input: TensorInfo) -> None:
+def check_input(spec: ModelSpec, input: TensorInfo) -> None:
+    """Hold the contract against the image input alone.
+
+    Raises:
+        ContractError: the input is no single picture, channels last, of the contract's colours.
+    """
     shape = "x".join(map(str, input.shape))
     if len(input.shape) != 4 or input.shape[0] != 1 or input.shape[3] not in (1, 3) or min(input.shape) < 1:
         nchw = len(input.shape) == 4 and input.shape[1] in (1, 3)

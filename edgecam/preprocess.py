@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgecam.contract import ModelSpec
+from edgecam.contract import ModelSpec, check_input
 from edgecam.errors import ContractError
 from edgecam.quant import pixel_table
 from edgecam.types import Array, Frame, Geometry, Image, TensorInfo
@@ -56,7 +56,7 @@ class Preprocessor:
     """
 
     def __init__(self, spec: ModelSpec, info: TensorInfo) -> None:
-        _check_input(spec, info)
+        check_input(spec, info)
         _, self._height, self._width, channels = info.shape
         self._spec = spec
         self._pad = _pad_value(spec)
@@ -126,32 +126,6 @@ class Preprocessor:
         else:  # int16 and float16 inputs are rare, and not every OpenCV has tables of them
             channel = np.arange(self._table.shape[2]) if self._table.shape[2] > 1 else 0
             self._tensor[0] = self._table[0, self._ordered, channel]
-
-
-def _check_input(spec: ModelSpec, info: TensorInfo) -> None:
-    channels = 1 if spec.color == "gray" else 3
-    what = f"{spec.name}: input {info.name!r} of shape {'x'.join(map(str, info.shape))}"
-    if len(info.shape) != 4 or info.shape[0] != 1 or min(info.shape) < 1:
-        raise ContractError(
-            f"{what} is not 1 x height x width x {channels}",
-            "convert the model with a fixed input size and a batch of one",
-        )
-    if info.shape[3] != channels:
-        raise ContractError(
-            f"{what} contradicts colour {spec.color!r}, which has {channels} channels",
-            "correct the contract's input.color, or convert the model with channels last",
-        )
-    if info.dtype.kind not in "uif":
-        raise ContractError(
-            f"{spec.name}: input {info.name!r} is {info.dtype}, not a picture",
-            "convert it with uint8, int8 or float32 input",
-        )
-    for name, values in (("mean", spec.mean), ("std", spec.std)):
-        if len(values) not in (1, channels):
-            raise ContractError(
-                f"{spec.name}: {len(values)} values of {name} for {channels} channels",
-                f"give one {name}, or one for each channel",
-            )
 
 
 def _pad_value(spec: ModelSpec) -> int:

@@ -11,7 +11,7 @@ from edgecam.errors import ContractError
 from edgecam.heads.nms import nms, weighted_nms
 from edgecam.heads.options import choice, integer, limits, number, numbers
 from edgecam.heads.scores import Scores
-from edgecam.heads.support import check_labels, check_shape, find_output, to_detections
+from edgecam.heads.support import check_labels, check_shape, need_output, to_detections
 from edgecam.quant import dequantize
 from edgecam.types import Array, Detections, Floats, Geometry, HeadOptions, TensorInfo
 
@@ -89,7 +89,7 @@ def _role(spec: ModelSpec, outputs: Sequence[TensorInfo], role: str) -> int:
     names = [info.name for info in outputs]
     if role not in spec.outputs and _OWN_NAMES[role] in names:
         return names.index(_OWN_NAMES[role])
-    return find_output(spec, outputs, role)
+    return need_output(spec, outputs, role)
 
 
 def _anchors(spec: ModelSpec, input: TensorInfo) -> Floats:

@@ -13,7 +13,7 @@ from edgecam.heads.anchors import make_anchors
 from edgecam.heads.nms import nms
 from edgecam.heads.options import choice, flag, integer, limits, numbers
 from edgecam.heads.scores import Scores, best_of_rows, refuse_scale, refuse_values, softmax
-from edgecam.heads.support import check_labels, check_shape, find_output, to_detections
+from edgecam.heads.support import check_labels, check_shape, need_output, to_detections
 from edgecam.quant import dequantize
 from edgecam.types import Array, Detections, Floats, Geometry, HeadOptions, TensorInfo
 
@@ -110,7 +110,7 @@ class SsdAnchorsHead:
         _, height, width, _ = input.shape
         self._pixels = np.array([height, width], np.float32)
         self._anchors = make_anchors(spec.options.get("anchors"), width, height)
-        self._boxes, self._scores = (find_output(spec, outputs, role) for role in ("boxes", "scores"))
+        self._boxes, self._scores = (need_output(spec, outputs, role) for role in ("boxes", "scores"))
         self._box_info, self._score_info = outputs[self._boxes], outputs[self._scores]
         n = len(self._anchors)
         remedy = f"the option anchors makes {n} anchors for this input: correct it"
@@ -180,4 +180,4 @@ def _roles(spec: ModelSpec, outputs: Sequence[TensorInfo]) -> tuple[int, ...]:
             f"{spec.name}: {len(outputs)} outputs that are not those of TFLite_Detection_PostProcess",
             f"name the outputs {', '.join(ROLES)} in the contract, or use another decoder",
         )
-    return tuple(find_output(spec, outputs, role) for role in ROLES)
+    return tuple(need_output(spec, outputs, role) for role in ROLES)

@@ -6,36 +6,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgecam.contract import ModelSpec
+from edgecam.contract import ModelSpec, find_output
 from edgecam.errors import ContractError
 from edgecam.types import Array, Detections, Floats, Geometry, TensorInfo
 
 
-def find_output(spec: ModelSpec, outputs: Sequence[TensorInfo], role: str) -> int:
-    """The index of the output that the contract gives this role, by name or decimal index.
+def need_output(spec: ModelSpec, outputs: Sequence[TensorInfo], role: str) -> int:
+    """The index of the output that the contract gives this role.
 
     Raises:
         ContractError: the role is not assigned, or to an output that the model has not.
     """
-    names = [info.name for info in outputs]
-    known = ", ".join(f"{i}={name}" for i, name in enumerate(names))
-    wanted = spec.outputs.get(role)
-    if wanted is None:
+    index = find_output(spec, outputs, role)
+    if index is None:
+        known = ", ".join(f"{i} ({info.name})" for i, info in enumerate(outputs))
         raise ContractError(
-            f"{spec.name}: no output has the role {role!r}", f"name it in the contract's outputs; has {known}"
+            f"{spec.name}: no output has the role {role!r}", f"add --output {role}= with one of {known}"
         )
-    if wanted in names:
-        return names.index(wanted)
-    if wanted.isdecimal() and int(wanted) < len(names):
-        return int(wanted)
-    raise ContractError(
-        f"{spec.name}: role {role!r} names output {wanted!r}, which is absent", f"has {known}"
-    )
+    return index
 
 
 def only_output(spec: ModelSpec, outputs: Sequence[TensorInfo], role: str) -> int:
-    """As :func:`find_output`, but a model's only output needs no role."""
-    return 0 if len(outputs) == 1 and role not in spec.outputs else find_output(spec, outputs, role)
+    """As :func:`need_output`, but a model's only output needs no role."""
+    return 0 if len(outputs) == 1 and role not in spec.outputs else need_output(spec, outputs, role)
 
 
 def check_shape(

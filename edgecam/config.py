@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from edgecam.contract import Color, Overrides, Resize, Task
+from edgecam.contract import Color, Resize, Task
 from edgecam.options import Kind, Many, Number, Option, Switch, Text
 from edgecam.registry import ENGINES, HEADS, URI
 from edgecam.values import (
@@ -206,22 +205,20 @@ class Settings:
         "LEVEL",
     )
 
-    def delegate_arguments(self) -> dict[str, Any]:
-        """``delegate`` as the two fields of :class:`edgecam.engines.base.EngineOptions`."""
-        path, options = ("", {}) if self.delegate is None else parse_delegate(self.delegate)
-        return {"delegate": path, "delegate_options": options}
+    @property
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """(mean, std) of ``normalize``, or None."""
+        return None if self.normalize is None else parse_normalize(self.normalize)
 
-    def overrides(self) -> Overrides:
-        """What these settings say of the model, over what its file says."""
-        return Overrides(
-            task=self.task,
-            decoder=self.decoder,
-            labels=None if self.labels is None else Path(self.labels),
-            color=self.color,
-            resize=self.resize,
-            mean_std=None if self.normalize is None else parse_normalize(self.normalize),
-            outputs=dict(parse_role(text) for text in self.outputs),
-        )
+    @property
+    def output_roles(self) -> dict[str, str]:
+        """Role to tensor, from ``outputs``."""
+        return dict(parse_role(text) for text in self.outputs)
+
+    @property
+    def delegate_library(self) -> tuple[str, dict[str, str]]:
+        """(path, options) of ``delegate``; ("", {}) without one."""
+        return ("", {}) if self.delegate is None else parse_delegate(self.delegate)
 
     @property
     def address(self) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Values that are written as one text and mean several things: an address, a delegate with its options, ..."""
+"""Values written as one text that stand for several things: an address, a delegate with its options, ..."""
 
 from __future__ import annotations
 

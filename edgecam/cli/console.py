@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,8 +23,15 @@ def line(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def to_json(value: object) -> str:
+    """Indented JSON, lists of numbers on one line."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    # Only layout can match: inside of a JSON string a line break is escaped.
+    return re.sub(r"\[\n[-+.eE\d,\s]+\]", lambda match: " ".join(match[0][1:-1].split()).join("[]"), text)
+
+
 def write_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(to_json(value))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:

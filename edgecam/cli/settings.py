@@ -113,3 +113,8 @@ def with_settings(function: Callable[..., T]) -> Callable[..., T]:
         return function(loaded=loaded, **values)
 
     return wrapper
+
+
+def model_argument(name: str, metavar: str) -> click.Argument:
+    """A model's name or file, completed from the catalogue."""
+    return click.Argument([name], metavar=metavar, type=KindType("model", OPTIONS["model"].kind))

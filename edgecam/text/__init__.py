@@ -1,0 +1,1 @@
+"""Text in any script, drawn by Pillow with fonts that travel with edgecam."""

@@ -32,9 +32,7 @@ def quantize(real: npt.ArrayLike, info: TensorInfo) -> Array:
     if info.scale:
         values = values / np.float32(info.scale)
     # float64 from here: a float32 cannot hold the limits of int32 nor a large zero point exactly.
-    rounded = np.nan_to_num(_round_half_away(values.astype(np.float64)), nan=0.0) + info.zero_point
-    limits = np.iinfo(info.dtype)
-    return np.clip(rounded, limits.min, limits.max).astype(info.dtype)
+    return _to_integers(values.astype(np.float64), info)
 
 
 def dequantize(array: Array, info: TensorInfo) -> Floats:
@@ -56,18 +54,26 @@ def dequantize(array: Array, info: TensorInfo) -> Floats:
 
 
 def pixel_table(info: TensorInfo, mean: Sequence[float], std: Sequence[float]) -> Array:
-    """What each pixel value 0..255 becomes in an input tensor: ``quantize((pixel - mean) / std)``.
+    """What each pixel value 0..255 becomes in an input tensor: ``(pixel - mean) / std``, quantised.
+
+    Computed in float64: with the usual normalisations the exact results lie at ties, where float32 would
+    round neighbouring pixels up and down as noise has it.
 
     Returns:
         shape (256, C) in the tensor's dtype, C the longer of ``mean`` and ``std`` (1 or 3): look pixels up
         per channel instead of computing on every frame.
     """
-    pixels = np.arange(256, dtype=np.float32)[:, None]
-    real = (pixels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
-    return quantize(real, info)
+    pixels = np.arange(256, dtype=np.float64)[:, None]
+    real = (pixels - np.asarray(mean, np.float64)) / np.asarray(std, np.float64)
+    if info.dtype.kind == "f":
+        return real.astype(info.dtype)
+    return _to_integers(real / (info.scale or 1.0), info)
 
 
-def _round_half_away(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # trunc(|x| + 0.5) is wrong for 0.49999999999999994 in general, but these came from float32.
-    rounded: npt.NDArray[np.float64] = np.copysign(np.floor(np.abs(values) + 0.5), values)
-    return rounded
+def _to_integers(scaled: npt.NDArray[np.float64], info: TensorInfo) -> Array:
+    """Round halves away from zero, add the zero point, clip."""
+    whole = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
+    limits = np.iinfo(info.dtype)
+    shifted = np.nan_to_num(whole, nan=0.0) + info.zero_point
+    clipped: Array = np.clip(shifted, limits.min, limits.max).astype(info.dtype)
+    return clipped

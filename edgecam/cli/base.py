@@ -18,7 +18,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 class HeadedOption(click.Option):
     """An option that stands under a heading of its own in the help text."""
 
-    def __init__(self, *args: Any, heading: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, heading: str = "Options", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.heading = heading
 

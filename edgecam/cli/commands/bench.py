@@ -9,10 +9,11 @@ import click
 
 from edgecam.cli import console
 from edgecam.cli.base import HeadedOption, new_command
-from edgecam.cli.settings import model_argument, settings_params, with_settings
+from edgecam.cli.settings import KindType, model_argument, settings_params, with_settings
 from edgecam.config import ENGINE, MODEL, Settings
 from edgecam.config_load import Loaded
 from edgecam.errors import UsageError
+from edgecam.options import Number
 
 if TYPE_CHECKING:
     from edgecam.types import Frame
@@ -54,12 +55,16 @@ PARAMS: list[click.Parameter] = [
         help="Numbers of threads to try [1, 2, 4, ... up to the cores].",
     ),
     HeadedOption(
-        ["--runs"], metavar="N", type=click.IntRange(5, 100_000), default=100, help="Frames each [100]."
+        ["--runs"],
+        metavar="N",
+        type=KindType("runs", Number(int, 5, 100_000)),
+        default=100,
+        help="Frames each [100].",
     ),
     HeadedOption(
         ["--seconds"],
         metavar="S",
-        type=click.FloatRange(0.1, 3600),
+        type=KindType("seconds", Number(float, 0.1, 3600)),
         default=10.0,
         help="Stop each after so long, be the frames done or not [10].",
     ),

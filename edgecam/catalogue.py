@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".tflite"
 SYSTEM = Path("/var/lib/edgecam/models")
+TOML = Path(__file__).with_name("catalogue.toml")
 
 State = Literal["bundled", "fetched", "available"]
 
@@ -82,11 +83,15 @@ def store() -> Path:
         return SYSTEM
 
 
-@functools.cache
 def _catalogue() -> tuple[dict[str, Entry], dict[str, Remote]]:
+    return _read(TOML)
+
+
+@functools.cache
+def _read(path: Path) -> tuple[dict[str, Entry], dict[str, Remote]]:
     from edgecam.download import Remote
 
-    data = tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text(encoding="utf-8"))
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
     labels = {name: Remote(**value) for name, value in data["labels"].items()}
     return {name: _entry(name, dict(value)) for name, value in data["models"].items()}, labels
 

@@ -60,10 +60,10 @@ def fetch(remote: Remote, target: Path, progress: Progress = lambda done, total:
     Raises:
         ModelError: no connection, an error from the server, a wrong hash, a full disk: one line.
     """
-    if is_intact(target, remote):
-        return
     part = target.with_name(target.name + ".part")
     try:
+        if is_intact(target, remote):
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(part) as file:
             resumed = _receive(remote, file, progress)
@@ -95,13 +95,17 @@ def is_intact(path: Path, remote: Remote) -> bool:
 
 @contextmanager
 def _locked(part: Path) -> Iterator[IO[bytes]]:
-    """The part file, open at its end; one process at a time."""
+    """The part file, open at its end; one process at a time. An empty one does not stay."""
     with part.open("ab+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ModelError(f"{part}: another process is fetching it", "wait for it to end") from None
-        yield file
+        try:
+            yield file
+        finally:
+            if os.fstat(file.fileno()).st_size == 0:
+                part.unlink(missing_ok=True)
 
 
 def _receive(remote: Remote, file: IO[bytes], progress: Progress) -> bool:
@@ -112,7 +116,7 @@ def _receive(remote: Remote, file: IO[bytes], progress: Progress) -> bool:
         with urllib.request.urlopen(
             urllib.request.Request(remote.url, headers=headers), timeout=TIMEOUT
         ) as response:
-            resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
+            resumed: bool = response.status == http.HTTPStatus.PARTIAL_CONTENT
             if not resumed:
                 file.truncate(0)
                 have = 0
@@ -130,9 +134,10 @@ def _receive(remote: Remote, file: IO[bytes], progress: Progress) -> bool:
 
 def _copy(remote: Remote, response: Any, file: IO[bytes], have: int, progress: Progress) -> None:
     length = response.headers.get("Content-Length", "")
-    total = have + int(length) if length.isdigit() else None
-    limit = LIMIT if remote.member else remote.size
-    while chunk := response.read(CHUNK):
+    known = None if remote.member else remote.size
+    total = have + int(length) if length.isdigit() else known
+    limit = known or LIMIT
+    while chunk := _chunk(remote, response, have):
         have += len(chunk)
         if have > limit:
             file.truncate(0)
@@ -141,10 +146,22 @@ def _copy(remote: Remote, response: Any, file: IO[bytes], have: int, progress: P
         progress(have, total)
     file.flush()
     if total is not None and have < total:
-        raise ModelError(
-            f"{remote.host}: the connection broke after {have} of {total} bytes",
-            "run the same command again, it goes on from there",
-        )
+        raise _broke(remote, have)
+
+
+def _chunk(remote: Remote, response: Any, have: int) -> bytes:
+    try:
+        chunk: bytes = response.read(CHUNK)
+        return chunk
+    except (OSError, http.client.HTTPException) as error:
+        raise _broke(remote, have) from error
+
+
+def _broke(remote: Remote, have: int) -> ModelError:
+    return ModelError(
+        f"{remote.host}: the connection broke after {have} bytes",
+        "run the same command again, it goes on from there",
+    )
 
 
 def _unreachable(remote: Remote, error: Exception) -> ModelError:
@@ -173,9 +190,9 @@ def _matches(file: IO[bytes], remote: Remote) -> bool:
 
 
 def _member(file: IO[bytes], remote: Remote) -> bytes:
-    """The member's bytes, never more than its known size (an archive can claim anything)."""
+    """The member's bytes; of one that is too large just enough to see it (an archive can claim anything)."""
     with zipfile.ZipFile(file) as archive, archive.open(remote.member) as member:
-        return member.read(remote.size)
+        return member.read(remote.size + 1)
 
 
 def _place(file: IO[bytes], part: Path, target: Path, remote: Remote) -> None:

@@ -1,4 +1,4 @@
-"""Headless Chromium by ChromeDriver's own protocol (W3C WebDriver over HTTP): no further package is needed."""
+"""Headless Chromium by ChromeDriver's own protocol (W3C WebDriver over HTTP); needs no further package."""
 
 from __future__ import annotations
 
@@ -100,8 +100,11 @@ class Browser:
         return self._send("POST", f"{self._session}/execute/sync", {"script": script, "args": args})
 
     def text(self, selector: str) -> str:
-        """The visible text of an element, "" while there is none."""
-        return str(self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
+        """The text of an element, "" while there is none or it is not visible."""
+        script = (
+            "const e = document.querySelector(arguments[0]); return e?.checkVisibility() ? e.innerText : ''"
+        )
+        return str(self.run(script, selector))
 
     def wait(self, what: str, probe: Callable[[], T], timeout: float = 15) -> T:
         """Ask until the answer is truthy."""
@@ -118,15 +121,25 @@ class Browser:
 
     def key(self, key: str) -> None:
         """Press one key."""
+        code, text = KEYS[key]
         for kind in ("keyDown", "keyUp"):
-            self.cdp("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key])
+            self.cdp(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, text=text
+            )
 
     def type(self, selector: str, text: str) -> None:
         self.run("document.querySelector(arguments[0]).focus()", selector)
         self.cdp("Input.insertText", text=text)
 
     def click(self, selector: str) -> None:
-        self.run("document.querySelector(arguments[0]).click()", selector)
+        """Click with the mouse, as a person would."""
+        x, y = self.run(
+            "const r = document.querySelector(arguments[0]).getBoundingClientRect();"
+            "return [r.x + r.width / 2, r.y + r.height / 2]",
+            selector,
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.cdp("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def cdp(self, command: str, **params: object) -> Any:
         """A command of the Chrome DevTools protocol."""
@@ -154,4 +167,4 @@ class Browser:
         path.write_bytes(base64.b64decode(self._send("GET", f"{self._session}/screenshot")))
 
 
-KEYS = {"Tab": 9, "Enter": 13}
+KEYS = {"Tab": (9, ""), "Enter": (13, "\r")}

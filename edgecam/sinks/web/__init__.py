@@ -120,7 +120,7 @@ class _Running:
 
     def close(self) -> None:
         self.hub.close(timeout=1.0)
-        self.server.close(grace=1.0, timeout=2.0)
+        self.server.close(grace=0.7, timeout=2.0)
 
 
 def _where(uri: URI) -> tuple[str, int]:

@@ -85,7 +85,7 @@ class Gate:
         if path == "/login" and request.method == "POST":
             return await self._login(request)
         if path == "/" and "token" in request.query_params:
-            return self._enter(request) if grant == "token" else self._refuse(request, wrong=True)
+            return self._enter(request) if grant else self._refuse(request, wrong=True)
         if grant or path == "/healthz" or path in _FREE:
             return None
         return self._refuse(request, wrong=False)

@@ -4,7 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 const STALLED_AFTER = 4000; // ms without an event
-const HIDDEN_AFTER = 5000; // ms in the background until the camera is let go
+const HIDDEN_AFTER = 3000; // ms in the background until the camera is let go
 const ROWS = 30;
 
 let events = null; // the EventSource while the page wants one
@@ -250,7 +250,7 @@ function showResults(record) {
 }
 
 // Screen readers hear what changed, not ten times a second.
-let spokenAt = 0;
+let spokenAt = -Infinity;
 function speak(words) {
   const now = performance.now();
   if (words === $("spoken").textContent || now - spokenAt < 5000) return;

@@ -243,7 +243,9 @@ class _Graph:
         code = table.integer(0, "I")
         _check_indices((code,), len(codes), "operator code")
         count = len(self.tensors)
-        _check_indices(table.integers(1), count, "operator input", optional=True)
+        inputs = table.integers(1)
+        _check_indices(inputs, count, "operator input", optional=True)
+        _check_indices(inputs[:1], count, "operator's first input")  # never an optional one
         outputs = table.integers(2)
         _check_indices(outputs, count, "operator output")
         if codes[code] == SSD_OP and len(outputs) == 4 and set(outputs) <= set(self.outputs):

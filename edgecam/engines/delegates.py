@@ -23,12 +23,14 @@ class Choice:
         options: for the delegate.
         label: what to show as the device.
         problem: why it cannot be tried, "" if it can.
+        patience: how many times to try again.
     """
 
     library: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
     problem: str = ""
+    patience: int = 0
 
 
 def choose(options: EngineOptions, model: ModelFile, notes: list[str]) -> Choice | None:
@@ -72,7 +74,7 @@ def _edge_tpu(device: str) -> Choice:
     tpu = fitting[0]
     if not tpu.accessible:
         return Choice(problem=f"no permission to use the Edge TPU {tpu.device} at {tpu.path} ({tpu.remedy})")
-    return Choice(accelerators.LIBRARY, {"device": tpu.device}, f"Edge TPU {tpu.device}")
+    return Choice(accelerators.LIBRARY, {"device": tpu.device}, f"Edge TPU {tpu.device}", patience=6)
 
 
 def _point_to_twin(options: EngineOptions, notes: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 
 from edgecam import tflite
@@ -11,6 +12,8 @@ from edgecam.engines.base import EngineOptions
 from edgecam.engines.session import Session
 from edgecam.errors import DelegateError, EngineError, ModelError
 from edgecam.types import Array
+
+PAUSE = 0.5  # seconds between two attempts to open an accelerator
 
 
 class LiteRTEngine:
@@ -48,22 +51,39 @@ class LiteRTEngine:
     ) -> Session | None:
         """A session on the chosen delegate; None, with a note, where it does not work and the CPU can do."""
         problem = choice.problem
-        for name in runtimes.names(options.runtime) if not problem else ():
-            request = probe.Request(name, options.model, self._threads, choice.library, choice.options)
+        for runtime in runtimes.available(options.runtime) if not problem else ():
+            request = probe.Request(
+                runtime.name, options.model, self._threads, choice.library, choice.options
+            )
             verdict = probe.run(request)
-            if not verdict.error:
-                runtime = runtimes.load(name)
-                session = Session(runtime, model.data, self._threads, choice.library, choice.options)
-                self.device, self.runtime = choice.label, runtime.label
-                return session
-            if not verdict.unusable or not problem:
+            try:
+                if not verdict.error:
+                    session = self._open(runtime, model, choice)
+                    self.device, self.runtime = choice.label, runtime.label
+                    return session
                 problem = verdict.error
+            except EngineError as error:
+                problem = error.message
+        if not problem:  # no interpreter at all: the CPU's attempt says so
+            return None
         if options.require_delegate:
             raise DelegateError(problem, "run without --require-delegate to go on with the CPU")
         if model.compiled_for_edgetpu:
             raise delegates.needs_edgetpu(options.model, problem)
         notes.append(f"{problem}; running on the CPU")
         return None
+
+    def _open(self, runtime: runtimes.Runtime, model: tflite.ModelFile, choice: delegates.Choice) -> Session:
+        """A session on a delegate that has just worked in a child process.
+
+        Closing a USB Edge TPU resets its port: for a moment after the child it is not there.
+        """
+        for _ in range(choice.patience):
+            try:
+                return Session(runtime, model.data, self._threads, choice.library, choice.options)
+            except DelegateError:
+                time.sleep(PAUSE)
+        return Session(runtime, model.data, self._threads, choice.library, choice.options)
 
     def _on_cpu(self, options: EngineOptions, model: tflite.ModelFile) -> Session:
         reasons = []

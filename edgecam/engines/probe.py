@@ -48,12 +48,10 @@ class Verdict:
     Attributes:
         error: one line, "" if it worked.
         crashed: the child died or hung.
-        unusable: the interpreter package itself does not work.
     """
 
     error: str = ""
     crashed: bool = False
-    unusable: bool = False
 
 
 def run(request: Request) -> Verdict:
@@ -77,8 +75,7 @@ def run(request: Request) -> Verdict:
         name = signal.Signals(-done.returncode).name
         return Verdict(f"{what} crashed under {request.runtime} ({name})", crashed=True)
     try:
-        answer = json.loads(done.stdout)
-        return Verdict(str(answer["error"]), unusable=bool(answer["unusable"]))
+        return Verdict(str(json.loads(done.stdout)["error"]))
     except (ValueError, KeyError, TypeError):
         return Verdict(f"{what} ended its process (exit code {done.returncode})", crashed=True)
 
@@ -94,16 +91,14 @@ def child() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)  # libraries print what they like
     request = json.load(sys.stdin)
-    error, unusable = "", False
+    error = ""
     try:
         runtime = runtimes.load(request["runtime"])
         data = tflite.load(Path(request["model"])).data
         Session(runtime, data, request["threads"], request["library"], request["options"])
-    except runtimes.UnusableRuntimeError as problem:
-        error, unusable = problem.message, True
     except EdgecamError as problem:
         error = problem.message
-    os.write(answers, json.dumps({"error": error, "unusable": unusable}).encode())
+    os.write(answers, json.dumps({"error": error}).encode())
     os.close(answers)
     # Some delegates crash when they are taken down in an order they do not expect; that is no finding.
     os._exit(0)

@@ -90,7 +90,9 @@ class Session:
                 "convert it with builtin operators only, or name a --delegate that brings it",
             )
         if self._delegated:
-            return DelegateError(f"the delegate {what} ({text})", "run without it: --device cpu")
+            return DelegateError(
+                f"the delegate {what} ({text})", "check the device, or run without the delegate"
+            )
         return EngineError(
             f"the interpreter {what} ({text})", "convert the model for TensorFlow Lite 2.14 or later"
         )
@@ -98,15 +100,17 @@ class Session:
 
 def one_line(error: BaseException) -> str:
     """An interpreter's error in one line of bearable length."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    text = str(error).replace("Node number", " Node number")  # interpreters glue their lines together
+    return " ".join(text.split())[:200] or type(error).__name__
 
 
 def _load_delegate(runtime: Runtime, library: str, options: dict[str, str]) -> Any:
     try:
         return runtime.load_delegate(library, options)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
+        reason = one_line(error).removeprefix(f"Failed to load delegate from {library}").strip()
         raise DelegateError(
-            f"the delegate {library} cannot be used ({one_line(error)})",
+            f"the delegate {library} cannot be used ({reason})",
             "check the library, its options and the device",
         ) from error
 

@@ -68,7 +68,8 @@ def weighted_nms(values: Floats, score: Floats, iou: float, limit: int) -> tuple
         same[0] = True  # an empty box overlaps nothing, itself included
         members = left[same]
         weight = score[members]
-        blended.append(weight @ values[members] / weight.sum() if weight.sum() > 0 else values[best])
+        total = weight.sum()
+        blended.append((weight / total) @ values[members] if total > 0 else values[best])
         best_scores.append(score[best])
         left = left[~same]
     if not blended:

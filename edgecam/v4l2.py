@@ -200,9 +200,8 @@ class Node:
 
     def ioctl(self, number: int, layout: str, *values: Any) -> tuple[Any, ...]:
         """One call with a struct in and out; missing values are zero."""
-        data = bytearray(struct.calcsize(layout))
-        if values:
-            struct.pack_into(layout, data, 0, *values)
+        zeros = struct.unpack(layout, bytes(struct.calcsize(layout)))
+        data = bytearray(struct.pack(layout, *values, *zeros[len(values) :]))
         while True:
             try:
                 fcntl.ioctl(self.fd, number, data, True)
@@ -219,14 +218,14 @@ class Node:
     def formats(self) -> tuple[Format, ...]:
         """Every pixel format with its sizes and rates."""
         out = []
-        for reply in self._enumerate(ENUM_FMT, FMTDESC, _CAPTURE, 0, b"", 0):
+        for reply in self._enumerate(ENUM_FMT, FMTDESC, _CAPTURE):
             _, _, _, description, number = reply
             sizes = tuple(self._sizes(number))
             out.append(Format(fourcc_name(number), _text(description), sizes))
         return tuple(out)
 
     def _sizes(self, number: int) -> Iterator[Sizes]:
-        for _, _, kind, raw in self._enumerate(ENUM_FRAMESIZES, FRMSIZE, number, 0, b""):
+        for _, _, kind, raw in self._enumerate(ENUM_FRAMESIZES, FRMSIZE, number):
             if kind == _DISCRETE:
                 width, height = struct.unpack_from("2I", raw)
                 yield Sizes((width, height), (width, height), rates=self._rates(number, width, height))
@@ -281,7 +280,7 @@ class Node:
 
     def start(self, buffers: int = 4) -> None:
         """Share ``buffers`` buffers with the driver, queue them and stream."""
-        count, *_ = self.ioctl(REQBUFS, REQUESTBUFFERS, buffers, _CAPTURE, _MMAP, 0, 0)
+        count, *_ = self.ioctl(REQBUFS, REQUESTBUFFERS, buffers, _CAPTURE, _MMAP)
         for index in range(count):
             reply = self._buffer(QUERYBUF, index)
             *_, offset, length, _ = reply
@@ -290,7 +289,7 @@ class Node:
         self.ioctl(STREAMON, "i", _CAPTURE)
 
     def _buffer(self, number: int, index: int = 0) -> tuple[Any, ...]:
-        return self.ioctl(number, BUFFER, index, _CAPTURE, *[0] * 6, _MMAP, 0, 0, 0)
+        return self.ioctl(number, BUFFER, index, _CAPTURE, *[0] * 6, _MMAP)
 
     def wait(self, timeout: float) -> bool:
         """True once a buffer is ready or the device has failed, False after ``timeout`` seconds or a wake."""

@@ -75,7 +75,7 @@ class YoloV8Head(_YoloHead):
             shape,
             "4 + labels x boxes: correct labels.txt, or the options transposed and decoder",
         )
-        if min(self._info.shape[1:]) < 5:
+        if self._info.shape[2 if self._transposed else 1] < 5:
             raise ContractError(
                 f"{spec.name}: output {self._info.name!r} of shape {self._info.shape} has no classes"
             )

@@ -1,10 +1,9 @@
 """Real numbers to a tensor's integers and back, as TensorFlow Lite itself does it.
 
-``real = scale * (q - zero_point)``. Quantising divides in float32, rounds halves *away from zero*
-(``std::round`` in TFLite's QUANTIZE kernel), adds the zero point and clips to the type. Half to even would be
-wrong where it matters most: with the usual mean 127.5 and scale 1/127.5 *every* pixel is a tie, and
-neighbouring pixels would fall on the same integer in pairs. Dequantising is exact: one float32 rounding of
-the true product.
+``real = scale * (q - zero_point)``. Quantising divides in float32, rounds halves away from zero, adds the
+zero point and clips to the type: bit for bit what TFLite's reference kernels do. Its optimised kernels
+multiply by 1/scale or round halves to even, each in its own way, and so differ by one at ties. Dequantising
+is exact: one float32 rounding of the true product.
 
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", 2017, equation 1; TFLite 8-bit quantization specification.

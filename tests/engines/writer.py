@@ -59,7 +59,9 @@ class Writer:
             offsets[number] = size
             size += width
         count = max(fields, default=-1) + 1
-        vtable = struct.pack(f"<{count + 2}H", 4 + 2 * count, size, *(offsets.get(i, 0) for i in range(count)))
+        vtable = struct.pack(
+            f"<{count + 2}H", 4 + 2 * count, size, *(offsets.get(i, 0) for i in range(count))
+        )
         self._pad(8, len(vtable))  # so that the table starts on a multiple of 8
         start = len(self.data)
         self.data += vtable

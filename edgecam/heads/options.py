@@ -24,12 +24,14 @@ class Limits:
         top_k: most results.
         iou: overlap at which two boxes are one object, 0 to 1.
         classes: the class ids to keep, ascending; None for all.
+        agnostic: boxes of different classes suppress each other too (option ``class_agnostic``).
     """
 
     threshold: float
     top_k: int
     iou: float
     classes: Ints | None
+    agnostic: bool = False
 
 
 def limits(
@@ -56,7 +58,11 @@ def limits(
                 raise UsageError(f"{name} is {wish}", f"give a number {span}")
             found[name] = wish
     return Limits(
-        float(found["threshold"]), int(found["top_k"]), float(found["iou"]), _class_ids(spec, options)
+        threshold=float(found["threshold"]),
+        top_k=int(found["top_k"]),
+        iou=float(found["iou"]),
+        classes=_class_ids(spec, options),
+        agnostic=flag(spec.options, "class_agnostic", False),
     )
 
 

@@ -92,6 +92,8 @@ class SsdAnchorsHead:
         background: the first score is that of the background (default true; false for EfficientDet anchors).
         activation: what is still to be done to the scores: ``none`` (default), ``sigmoid`` or ``softmax``.
         label_offset: class id minus score index, background not counted (default 0).
+        class_agnostic: boxes of different classes suppress each other too (default false; true does what
+            the op does in its fast mode).
         threshold: default 0.5.
         iou: default 0.6.
         top_k: default 100.
@@ -155,7 +157,8 @@ class SsdAnchorsHead:
             wanted &= np.isin(class_id, self._limits.classes)
         index, class_id, score = index[wanted], class_id[wanted], score[wanted]
         xyxy = self._decode_boxes(arrays[self._boxes][0, index], self._anchors[index])
-        kept = nms(xyxy, score, class_id, self._limits.iou, self._limits.top_k)
+        groups = None if self._limits.agnostic else class_id
+        kept = nms(xyxy, score, groups, self._limits.iou, self._limits.top_k)
         return to_detections(xyxy[kept], score[kept], class_id[kept], geometry, self._limits.top_k)
 
     def _decode_boxes(self, raw: Array, anchors: Floats) -> Floats:

@@ -36,7 +36,8 @@ class _YoloHead:
         pairs = dequantize(boxes, self._info).reshape(-1, 2, 2) * self._unit
         centre, half = pairs[:, 0], pairs[:, 1] / 2
         xyxy = np.concatenate([centre - half, centre + half], axis=1)
-        kept = nms(xyxy, score, class_id, self._limits.iou, self._limits.top_k)
+        groups = None if self._limits.agnostic else class_id
+        kept = nms(xyxy, score, groups, self._limits.iou, self._limits.top_k)
         return to_detections(
             xyxy[kept], np.clip(score[kept], 0, 1), class_id[kept], geometry, self._limits.top_k
         )
@@ -51,6 +52,7 @@ class YoloV8Head(_YoloHead):
         normalized: boxes are relative to the input (default true, as Ultralytics writes TFLite files), else
             in input pixels.
         transposed: the output is (1, N, 4 + C) (default false).
+        class_agnostic: boxes of different classes suppress each other too (default false).
         threshold: default 0.25.
         iou: default 0.7.
         top_k: default 100.
@@ -95,8 +97,8 @@ class YoloV5Head(_YoloHead):
 
     Role of the output: ``output`` (not needed where there is only one).
 
-    Options of the contract: ``normalized``, ``threshold`` and ``top_k`` as for :class:`YoloV8Head`; ``iou``,
-    default 0.45.
+    Options of the contract: ``normalized``, ``class_agnostic``, ``threshold`` and ``top_k`` as for
+    :class:`YoloV8Head`; ``iou``, default 0.45.
     """
 
     def __init__(

@@ -123,6 +123,11 @@ def test_classes_do_not_suppress_each_other() -> None:
     np.testing.assert_allclose(found.xyxy, [[128, 72, 192, 168]] * 2, atol=1e-3)
 
 
+def test_unless_the_contract_says_so() -> None:
+    found = v8(options={"class_agnostic": True}).decode([two_objects()], SAME)
+    assert found.class_id.tolist() == [0]
+
+
 def test_what_is_kept_by_class_is_a_part_of_what_is_found_without() -> None:
     # The second cat box has owl at 0.5: asking for owls alone must not turn a cat into an owl.
     assert len(v8(HeadOptions(classes=("owl",))).decode([two_objects()], SAME)) == 0

@@ -115,7 +115,6 @@ def start_logging(level: str = "warning") -> None:
     logger = logging.getLogger("edgecam")
     logger.handlers[:] = [handler]
     logger.setLevel(LEVELS[level])
-    logger.propagate = False
 
 
 def is_quiet() -> bool:

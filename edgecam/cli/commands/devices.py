@@ -79,7 +79,8 @@ def print_cameras(found: list[CameraInfo], csi: list[str]) -> None:
     if not found and not csi:
         print("Cameras: none (demo: and synthetic: need none)")
     for camera in found:
-        print(f"{camera.path}  {camera.name} ({', '.join(filter(None, (camera.driver, camera.bus)))})")
+        where = ", ".join(filter(None, (camera.driver, camera.bus)))
+        print(f"{camera.path}  {camera.name}" + (f" ({where})" if where else ""))
         for link in camera.links:
             print(f"  always the same: {link}")
         if camera.problem:

@@ -14,7 +14,7 @@ from edgecam.cli.base import HeadedOption, new_command
 from edgecam.cli.settings import settings_params, with_settings
 from edgecam.config import ENGINE, MODEL, RESULTS
 from edgecam.config_load import Loaded
-from edgecam.errors import EdgecamError, FrameError, SourceError
+from edgecam.errors import EdgecamError, FrameError, SourceError, UsageError
 from edgecam.registry import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -64,10 +64,13 @@ def image(loaded: Loaded, files: tuple[Path, ...], out: Path, no_copies: bool, j
     from edgecam import build
 
     paths = list(pictures(files))
+    inputs = frozenset(path.resolve() for path in paths)
+    if json_file is not None and json_file.resolve() in inputs:
+        raise UsageError(f"{json_file} is one of the pictures", "name another file with --json")
     model = build.load_model(loaded.settings)
     for note in model.engine.notes:
         console.line(note)
-    recogniser = Recogniser(model, None if no_copies else out)
+    recogniser = Recogniser(model, None if no_copies else out, inputs)
     try:
         with console.progress("pictures") as advance:
             for done, path in enumerate(paths):
@@ -115,9 +118,10 @@ class Recogniser:
 
     Args:
         out: folder of the annotated copies, None for none.
+        inputs: files that no copy may replace.
     """
 
-    def __init__(self, model: Model, out: Path | None) -> None:
+    def __init__(self, model: Model, out: Path | None, inputs: frozenset[Path]) -> None:
         from edgecam.overlay import Overlay
 
         self.records: list[dict[str, Any]] = []
@@ -125,7 +129,7 @@ class Recogniser:
         self._model = model
         self._out = out
         self._overlay = Overlay(status=False)
-        self._written: set[Path] = set()
+        self._taken = set(inputs)
 
     def take(self, path: Path) -> None:
         """Recognise one picture.
@@ -155,10 +159,10 @@ class Recogniser:
         target = folder / f"{path.stem}-annotated.jpg"
         number = 1
         # Pictures of the same name from several folders, and a picture that is itself called so.
-        while target in self._written or (target.exists() and target.samefile(path)):
+        while target.resolve() in self._taken:
             number += 1
             target = folder / f"{path.stem}-annotated-{number}.jpg"
-        self._written.add(target)
+        self._taken.add(target.resolve())
         write(target, jpeg.encode(packet.picture(), quality=92))
         return target
 

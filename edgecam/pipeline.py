@@ -138,6 +138,7 @@ class Pipeline:
             runtime=model.engine.runtime,
         )
         self._broken = 0
+        self._replaced_before = 0
         self._size = (640, 480)
         self._last_frame_at = 0.0
         self._last_placard_at = 0.0
@@ -192,6 +193,8 @@ class Pipeline:
     def _loop(self) -> None:
         began = first = time.monotonic()
         self._last_frame_at = began
+        # Frames that passed while the model was loading are nobody's loss.
+        self._replaced_before = self._capture.slot.dropped
         options, result = self._options, self._result
         while not self._stop_reason:
             frame = self._capture.slot.take(TICK)
@@ -263,7 +266,7 @@ class Pipeline:
         )
 
     def _count(self) -> None:
-        self._result.dropped = self._capture.slot.dropped
+        self._result.dropped = self._capture.slot.dropped - self._replaced_before
         self._result.broken = self._broken + self._capture.source.broken
         self._result.lost = self._capture.lost
 

@@ -1,0 +1,41 @@
+"""Makes `docs/page.jpg`, the README's picture: the page in headless Chromium while `edgecam run demo:` runs.
+
+.venv/bin/python scripts/readme_picture.py [FILE]
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.browser.driver import Browser  # noqa: E402
+from tests.e2e.command import Running  # noqa: E402
+
+SECONDS_INTO_THE_SCENE = 4.0
+
+
+def main() -> None:
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "page.jpg"
+    with tempfile.TemporaryDirectory() as folder, Running("run", "demo:", "--sink", "web:?port=0") as run:
+        began = time.monotonic()
+        with Browser(Path(folder) / "profile") as browser:
+            browser.resize(1280, 664)
+            browser.open(run.url() + "/")
+            browser.wait("results", lambda: "cat" in browser.text("#results"))
+            time.sleep(max(0.0, SECONDS_INTO_THE_SCENE - (time.monotonic() - began)))
+            shot = Path(folder) / "page.png"
+            browser.screenshot(shot)
+        run.end(signal.SIGTERM)
+        cv2.imwrite(str(target), cv2.imread(str(shot)), [cv2.IMWRITE_JPEG_QUALITY, 82])
+
+
+if __name__ == "__main__":
+    main()

@@ -125,7 +125,8 @@ def test_a_viewer_that_never_reads_slows_nobody() -> None:
         last = camera.packet(picture(77))
         sink.push(last)
         received = _read_until(stuck, f"X-Timestamp: {last.frame.wall:.6f}".encode())
-        assert 1 <= received < rounds // 2
+        # Even the kernel's buffers held hardly a stale picture (without TCP_NOTSENT_LOWAT they hold a dozen).
+        assert 1 <= received <= 5
         until("the skipped pictures are counted", lambda: status(sink)["dropped"] == rounds - received)
         sink.push(camera.packet())
         assert sink.dropped == rounds - received

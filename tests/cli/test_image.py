@@ -35,7 +35,7 @@ def test_results_and_an_annotated_copy(edgecam: Run, real: Path, tmp_path: Path)
     assert picture["annotated"] == str(tmp_path / "new" / "out" / "bus-annotated.jpg")
     before, after = load_picture(real / "bus.jpg"), load_picture(Path(picture["annotated"]))
     assert before.shape == after.shape
-    x1, y1, x2, y2 = map(int, next(r["box"] for r in picture["detections"] if r["label"] == "bus"))
+    x1, _, x2, y2 = map(int, next(r["box"] for r in picture["detections"] if r["label"] == "bus"))
     # The box's sides are drawn, and far from any box the picture is what it was.
     edge = np.abs(before[y2 - 2 : y2 + 2, x1:x2].astype(int) - after[y2 - 2 : y2 + 2, x1:x2])
     assert edge.max(axis=(0, 2)).mean() > 40
@@ -80,6 +80,12 @@ def test_results_into_a_file(edgecam: Run, gray: Path, tmp_path: Path) -> None:
     ran = edgecam("image", gray, "--no-copies", "--json", tmp_path / "results.json")
     assert (ran.code, ran.out) == (0, "")
     assert json.loads((tmp_path / "results.json").read_text())["pictures"][0]["size"] == [160, 120]
+
+
+def test_results_do_not_replace_a_picture(edgecam: Run, gray: Path) -> None:
+    ran = edgecam("image", gray, "--no-copies", "--json", gray)
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert load_picture(gray).shape == (120, 160, 3)
 
 
 def test_a_broken_picture_is_skipped_counted_and_named(edgecam: Run, gray: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from edgecam.preprocess import Preprocessor
 from edgecam.registry import URI
 from edgecam.service import stop_on_signals
 from edgecam.sinks.base import Sink
+from edgecam.sinks.progress import Progress, ProgressSink
 from edgecam.sources.base import Source
 from edgecam.types import HeadOptions
 
@@ -95,8 +96,13 @@ def create_sinks(settings: Settings) -> list[Sink]:
     return [registry.load(registry.SINKS, "sink scheme", uri.scheme)(uri) for uri in uris]
 
 
-def run(settings: Settings, report: Report) -> RunReport:
+def run(settings: Settings, report: Report, progress: Progress | None = None) -> RunReport:
     """Run until the source ends, a bound is reached or a signal comes. Main thread only.
+
+    Args:
+        report: tells the user one line.
+        progress: called with (frames done, frames in all or None) after each frame of a source that ends
+            by itself; never for a live one.
 
     Raises:
         EdgecamError: something could not be opened, or failed for good.
@@ -114,6 +120,8 @@ def run(settings: Settings, report: Report) -> RunReport:
     for note in model.engine.notes:
         report(note)
     report(f"{capture.source.name} -> {model.name} on {model.engine.device}, {model.engine.runtime}")
+    if progress is not None and not capture.source.live:
+        sinks.append(ProgressSink(progress, lambda: _in_all(capture.source, settings)))
     overlay = Overlay(status=settings.status_line)
     pipeline = Pipeline(
         capture,
@@ -128,6 +136,12 @@ def run(settings: Settings, report: Report) -> RunReport:
             return pipeline.run()
     finally:
         model.engine.close()
+
+
+def _in_all(source: Source, settings: Settings) -> int | None:
+    """How many frames the run will have, if that is known."""
+    bounds = [number for number in (source.total, settings.max_frames) if number]
+    return min(bounds, default=None)
 
 
 def _with_web_settings(uri: URI, settings: Settings) -> URI:

@@ -106,11 +106,21 @@ def set_quiet(ctx: click.Context, _param: click.Parameter, quiet: bool) -> None:
         ctx.find_root().meta["edgecam.quiet"] = True
 
 
+class ErrorStream(logging.Handler):
+    """Writes to standard error as it is at the moment: a progress bar puts itself in front of it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr)
+        except Exception:
+            self.handleError(record)
+
+
 def start_logging(level: str = "warning") -> None:
     """Send the log to standard error; ``-v`` and ``-q`` beat ``level``."""
     ctx = click.get_current_context(silent=True)
     level = ctx.find_root().meta.get("edgecam.log_level", level) if ctx else level
-    handler = logging.StreamHandler(sys.stderr)
+    handler = ErrorStream()
     handler.setFormatter(logging.Formatter("edgecam: %(levelname)s: %(message)s"))
     logger = logging.getLogger("edgecam")
     logger.handlers[:] = [handler]

@@ -85,10 +85,11 @@ def _plain_table(
 
 @contextlib.contextmanager
 def progress(what: str, *, unit: str = "") -> Iterator[Advance]:
-    """A progress bar on standard error while inside; nothing where that is no terminal, or with ``--quiet``.
+    """A progress bar on standard error while inside; none where that is no terminal, or with ``--quiet``.
 
     Yields:
-        ``advance(done, total)``; total None where it is not known. ``unit="bytes"`` shows sizes.
+        ``advance(done, total)``, total None where it is not known; the bar appears with the first call.
+        ``unit="bytes"`` shows sizes.
     """
     if not sys.stderr.isatty() or is_quiet():
         yield lambda done, total: None
@@ -108,6 +109,15 @@ def progress(what: str, *, unit: str = "") -> Iterator[Advance]:
         [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
     )
     columns = [TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    # Standard output stays what it is: rich would send it to the bar's own stream, away from its reader.
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    task = bar.add_task(what, total=None)
+
+    def advance(done: int, total: int | None) -> None:
+        bar.update(task, completed=done, total=total)
+        bar.start()
+
+    try:
+        yield advance
+    finally:
+        bar.stop()

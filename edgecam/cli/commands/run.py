@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from edgecam.cli import console
 from edgecam.cli.base import new_command
 from edgecam.cli.settings import settings_params, source_argument, with_settings
@@ -32,7 +34,11 @@ EDGECAM_TOP_K=3 here. edgecam config shows what is in effect.
 def run(loaded: Loaded) -> int:
     from edgecam import build
 
-    report = build.run(loaded.settings, console.line)
+    settings = loaded.settings
+    # Results on the same terminal leave no place for a bar.
+    crowded = sys.stdout.isatty() and any(text.startswith("jsonl:-") for text in settings.sinks)
+    with console.progress("frames") as advance:
+        report = build.run(settings, console.line, None if crowded else advance)
     counts = {"dropped": report.dropped, "broken": report.broken, "lost": report.lost}
     extra = "".join(f", {number} {name}" for name, number in counts.items() if number)
     console.line(f"{report.reason}: {report.frames} frames, {report.fps:.1f} a second{extra}")

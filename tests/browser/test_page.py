@@ -343,6 +343,16 @@ def until_status(sink: WebSink, right: Callable[[dict[str, int]], bool]) -> None
         time.sleep(0.05)
 
 
+def test_a_connection_lost_in_silence_is_made_anew(browser: Browser, sink: WebSink) -> None:
+    sink.push(Camera().packet())
+    browser.open(sink.url)
+    browser.wait_text("#state", "Live")
+    browser.run("window.before = events; latestAt = -1e6")
+    browser.wait("a new connection", lambda: browser.run("return events !== null && events !== before"))
+    # The packet that greets the new connection is old news, and is not taken for life.
+    browser.wait_text("#state", "Stalled")
+
+
 def test_a_page_that_nobody_sees_lets_the_camera_go(page: Browser, sink: WebSink) -> None:
     show = (
         "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});"

@@ -150,7 +150,9 @@ def test_events_are_the_packets_records_with_the_status() -> None:
             camera.packet(state="lost", message="x"),
         ):
             sink.push(packet)
-            assert events.event() == packet.record() | {"status": packet.status.as_dict()}
+            event = events.event()
+            assert 0 <= event.pop("age") < TIMEOUT
+            assert event == packet.record() | {"status": packet.status.as_dict()}
 
 
 def test_a_listener_gets_the_newest_event_first() -> None:

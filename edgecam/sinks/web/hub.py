@@ -152,10 +152,6 @@ class Hub:
         if self._thread.is_alive():
             self._thread.join(timeout)
 
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
     def _run(self) -> None:
         due = 0.0
         while True:

@@ -227,7 +227,7 @@ class Site:
                 await write(b"event: bye\ndata: {}\n\n")
                 return
             last = arrival.version
-            await write(b"data: " + _event(arrival.packet) + b"\n\n")
+            await write(b"data: " + _event(arrival) + b"\n\n")
             await asyncio.sleep(interval)
 
     async def healthz(self, request: Request) -> Response:
@@ -262,8 +262,9 @@ def _part(jpeg: bytes, frame: Frame) -> bytes:
     return head.encode() + jpeg + b"\r\n" + _BOUNDARY
 
 
-def _event(packet: Packet) -> bytes:
-    record = packet.record() | {"status": packet.status.as_dict()}
+def _event(arrival: Arrival) -> bytes:
+    packet = arrival.packet
+    record = packet.record() | {"status": packet.status.as_dict(), "age": _age(arrival)}
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
 

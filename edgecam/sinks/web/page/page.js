@@ -4,6 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 const STALLED_AFTER = 4000; // ms without an event
+const DEAD_AFTER = 20000; // ms without an event until the connection is taken for dead
 const HIDDEN_AFTER = 3000; // ms in the background until the camera is let go
 const ROWS = 30;
 
@@ -28,19 +29,15 @@ function connect() {
     latest = null;
     latestAt = performance.now();
     watch();
-    refresh();
   };
   source.onmessage = (event) => {
     latest = JSON.parse(event.data);
-    latestAt = performance.now();
+    latestAt = performance.now() - 1000 * latest.age;
     show(latest);
   };
   source.addEventListener("bye", () => { stopped = true; });
   source.onerror = () => {
     disconnect();
-    unwatch();
-    link = "offline";
-    refresh();
     later();
   };
 }
@@ -48,9 +45,21 @@ function connect() {
 function disconnect() {
   if (events) events.close();
   events = null;
+  unwatch();
 }
 
+// A connection that the network lost in silence looks like a quiet one: make it anew.
+function again() {
+  if (link !== "open") return;
+  disconnect();
+  latestAt = performance.now();
+  retry();
+}
+addEventListener("online", again);
+
 function later() {
+  link = "offline";
+  refresh();
   failures += 1;
   const wait = Math.min(10000, 500 * 2 ** (failures - 1)) * (0.8 + 0.4 * Math.random());
   clearTimeout(retryTimer);
@@ -72,8 +81,10 @@ async function retry() {
 // ---- picture
 
 let watching = null; // AbortController of the running stream
+let heardAt = 0; // when it last brought anything; the server repeats a picture that stands still
 async function watch() {
   unwatch();
+  heardAt = performance.now();
   const mine = (watching = new AbortController());
   try {
     const answer = await fetch("stream.mjpg", { signal: mine.signal, cache: "no-store" });
@@ -95,6 +106,7 @@ async function read(reader) {
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
+    heardAt = performance.now();
     const joined = new Uint8Array(data.length + value.length);
     joined.set(data);
     joined.set(value, data.length);
@@ -149,7 +161,6 @@ document.addEventListener("visibilitychange", () => {
 function pause() {
   disconnect();
   clearTimeout(retryTimer);
-  unwatch();
   link = "connecting";
 }
 addEventListener("pagehide", pause);
@@ -310,5 +321,9 @@ document.addEventListener("fullscreenchange", () => {
   text(full.querySelector("span"), document.fullscreenElement ? "Leave full screen" : "Full screen");
 });
 
-setInterval(refresh, 1000);
+setInterval(() => {
+  if (performance.now() - latestAt > DEAD_AFTER && latest?.status.state !== "ended") again();
+  else if (watching && performance.now() - heardAt > DEAD_AFTER) watch();
+  refresh();
+}, 1000);
 connect();

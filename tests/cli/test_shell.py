@@ -6,9 +6,12 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edgecam import jpeg
 from tests.cli.conftest import Run
 
 
@@ -75,6 +78,20 @@ def on_terminal(*argv: str) -> str:
 def test_a_table_has_rules_on_a_terminal_only(process: Run) -> None:
     assert "\u2500" in on_terminal("model", "list")
     assert "\u2500" not in process("model", "list").out
+
+
+def test_progress_of_a_run_over_files(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(5):
+        (pictures / f"{number}.jpg").write_bytes(jpeg.encode(np.full((48, 64, 3), 128, np.uint8)))
+    out = tmp_path / "out.jsonl"
+    seen = on_terminal("run", str(pictures), "--max-frames", "3", "--sink", f"jsonl:{out}")
+    assert "/3" in seen
+    assert "3 frames done" in seen
+    assert len(out.read_text().splitlines()) == 3
+    # Where results come to the same terminal there is no bar.
+    assert "/3" not in on_terminal("run", str(pictures), "--max-frames", "3", "--sink", "jsonl:-")
 
 
 def test_progress_is_shown_on_a_terminal_only(process: Run) -> None:

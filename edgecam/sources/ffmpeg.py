@@ -78,7 +78,12 @@ class Capture:
 
 
 def open_capture(
-    url: str, *, options: Mapping[str, str] | None = None, open_s: float = 0, read_s: float = 0
+    url: str,
+    *,
+    options: Mapping[str, str] | None = None,
+    open_s: float = 0,
+    read_s: float = 0,
+    threads: int = 0,
 ) -> Capture | None:
     """Open what FFmpeg can read; None if it cannot (OpenCV gives no reason).
 
@@ -87,6 +92,7 @@ def open_capture(
         options: FFmpeg's own options, for example ``{"rtsp_transport": "tcp"}``.
         open_s: give up opening after so many seconds; 0 for FFmpeg's default (30).
         read_s: give up a read after so many seconds; 0 for FFmpeg's default (30).
+        threads: that decode; 0 for one per core. Each one after the first delays the picture by a frame.
     """
     import cv2
 
@@ -95,6 +101,8 @@ def open_capture(
         params += [int(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC), int(open_s * 1000)]
     if read_s:
         params += [int(cv2.CAP_PROP_READ_TIMEOUT_MSEC), int(read_s * 1000)]
+    if threads:
+        params += [int(cv2.CAP_PROP_N_THREADS), threads]
     with _opening, _quiet(), _ffmpeg_options(options or {}):
         capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, params)
     if not capture.isOpened():

@@ -250,8 +250,8 @@ def choose(
     """The (fourcc, width, height) to ask for.
 
     A size that was asked for decides first, then the order of ``names``. Without one, sizes that keep at
-    least half of ``fps`` come first (USB 2 cameras give raw 720p at 5 to 10 frames a second), then the order of
-    ``names``, then the size nearest to 1280x720.
+    least half of ``fps`` come first (USB 2 cameras give raw 720p at 5 to 10 frames a second), then the order
+    of ``names``, then the size nearest to 1280x720.
 
     Raises:
         UsageError: the camera has none of the formats; lists what it has.

@@ -17,6 +17,7 @@ import numpy as np
 from edgecam import cameras, mjpeg, v4l2
 from edgecam.errors import FrameError, SourceError, SourceLostError
 from edgecam.registry import URI, choice, parse_size
+from edgecam.sources import options as converters
 from edgecam.types import Frame, Image
 
 log = logging.getLogger(__name__)
@@ -53,14 +54,6 @@ _PLANAR = {
 }
 
 
-def positive(text: str) -> float:
-    """A number over 0 from text."""
-    value = float(text)
-    if not 0 < value < 1000:
-        raise ValueError("expected a number over 0")
-    return value
-
-
 def to_rgb(data: bytes, pixels: v4l2.Pixels) -> Image:
     """A raw frame as RGB uint8 (H, W, 3), in memory of its own.
 
@@ -93,7 +86,7 @@ class CameraSource:
 
     def __init__(self, uri: URI) -> None:
         options = uri.options(
-            size=(parse_size, None), fps=(positive, 30.0), format=(choice(*FORMATS), "auto")
+            size=(parse_size, None), fps=(converters.fps, 30.0), format=(choice(*FORMATS), "auto")
         )
         self.name = uri.safe
         self.broken = 0

@@ -10,7 +10,7 @@ import pytest
 from . import machine
 
 GUESTS = sorted(str(path.relative_to(machine.ROOT)) for path in Path(__file__).parent.glob("guest_*.py"))
-PYTEST = "-m pytest -q -p no:cacheprovider -p no:xdist --color=no --durations=8".split()
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--color=no", "--durations=8"]
 
 
 @pytest.mark.vm

@@ -2,8 +2,8 @@
 
 Every line is :meth:`edgecam.types.Packet.record` with ``schema`` before it; ``docs/jsonl.md`` explains each
 key. While a camera is away there is one line for each change of state, without results. A file that exists is
-continued, unless ``overwrite`` is on. ``-`` is standard output; when its reader goes away (``| head``) the run
-ends.
+continued, unless ``overwrite`` is on. ``-`` is standard output; when its reader goes away, as in ``| head``,
+the run ends.
 """
 
 from __future__ import annotations

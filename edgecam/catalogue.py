@@ -123,9 +123,14 @@ def installed(entry: Entry) -> Path | None:
     """Where a fetched model lies, None if it was not fetched."""
     for folder in (store(), SYSTEM):
         path = folder / entry.filename
-        if path.is_file():
+        if _is_file(path):
             return path
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """Path.is_file fails where one may not look: in the folder of a service, say."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def find(name: str) -> ModelFile:
@@ -140,10 +145,10 @@ def find(name: str) -> ModelFile:
     """
     from edgecam.contract import Overrides
 
-    path = Path(name).expanduser()
+    path = Path(name)
     if os.sep in name or path.suffix.lower() == SUFFIX:
-        if not path.is_file():
-            kind = "a folder" if path.is_dir() else "no such file"
+        if not _is_file(path):
+            kind = "a folder" if os.path.isdir(path) else "no such file"  # noqa: PTH112
             raise ModelError(f"{name}: {kind}", "name a .tflite file, or a model of edgecam model list")
         return ModelFile(path, Overrides())
     if name in bundled():

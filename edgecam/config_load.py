@@ -51,8 +51,9 @@ class Loaded:
 
 def default_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """The files read when none is named, the later one wins."""
-    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".config")
-    return Path("/etc/edgecam/edgecam.toml"), Path(home) / "edgecam" / "edgecam.toml"
+    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - a user need not have a home
+    base = Path(environ.get("XDG_CONFIG_HOME") or Path(home) / ".config")
+    return Path("/etc/edgecam/edgecam.toml"), base / "edgecam" / "edgecam.toml"
 
 
 def load(
@@ -76,7 +77,7 @@ def load(
     origins = dict.fromkeys(OPTIONS, Origin("default"))
     named = file or environ.get("EDGECAM_CONFIG")
     used = []
-    for path in (Path(named).expanduser(),) if named else default_files(environ):
+    for path in (Path(named),) if named else default_files(environ):
         found = read_file(path, required=bool(named))
         if found is not None:
             used.append(path)

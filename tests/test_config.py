@@ -77,6 +77,13 @@ def test_default_files_are_the_systems_and_the_users() -> None:
     assert config_load.default_files({"XDG_CONFIG_HOME": "/x"})[1] == Path("/x/edgecam/edgecam.toml")
 
 
+def test_a_user_without_a_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    assert len(config_load.default_files({})) == 2
+    assert config_load.load(environ={}).settings == Settings()
+
+
 def test_a_file_in_the_current_folder_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "edgecam.toml").write_text("top_k = 9")
     monkeypatch.chdir(tmp_path)

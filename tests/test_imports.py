@@ -33,6 +33,7 @@ RANKS = {
     "service": 5,
     "build": 6,
     "cli": 7,
+    "__main__": 8,
 }
 HEAVY = ("cv2", "tensorflow", "keras", "picamera2", "paho", "numpy", "PIL", "rich", "uvicorn", "starlette")
 

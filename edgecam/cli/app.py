@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -79,13 +81,19 @@ def cli(ctx: click.Context) -> None:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name need not be text, and a terminal need not know every letter: no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     code = execute(sys.argv[1:] if argv is None else argv)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Who read our output has gone (edgecam ... | head): nothing is left to say, and nobody to say it to.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # Who read our output may have gone (edgecam ... | head): then nothing is left to say.
+        if code == 0 and not isinstance(error, BrokenPipeError):
+            code = fail(f"cannot write the output ({error.strerror})", 1, debug=False)
+        # What is left in the buffer must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
@@ -104,17 +112,16 @@ def execute(argv: Sequence[str]) -> int:
         return fail(error.format_message(), error.exit_code, debug)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        return 1
     except Exception as error:
-        what = f"{type(error).__name__}: {error}".replace("\n", " ")
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return fail(f"cannot write the output ({error.strerror})", 1, debug)
         hint = "" if debug else "; run it again with --debug and report what it prints"
-        return fail(f"unexpected error: {what}{hint}", 1, debug)
+        return fail(f"unexpected error: {type(error).__name__}: {error}{hint}", 1, debug)
 
 
 def fail(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     with contextlib.suppress(BrokenPipeError):
-        print("edgecam: " + " ".join(message.split()), file=sys.stderr)
+        print("edgecam: " + " ".join(line.strip() for line in message.splitlines()), file=sys.stderr)
     return code

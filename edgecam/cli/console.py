@@ -23,6 +23,11 @@ def line(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def error(text: str) -> None:
+    """One line for the person, even with ``--quiet``."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def to_json(value: object) -> str:
     """Indented JSON, lists of numbers on one line."""
     text = json.dumps(value, ensure_ascii=False, indent=2)

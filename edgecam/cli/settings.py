@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from edgecam import config_load
 from edgecam.cli.base import HeadedOption, start_logging
 from edgecam.config import DEFAULTS, OPTIONS, flag, shown
-from edgecam.options import Kind, Many, Switch
+from edgecam.options import Kind, Many, Switch, Text
 
 T = TypeVar("T")
 
@@ -45,9 +45,8 @@ class KindType(ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        choices = OPTIONS[self.name].choices
-        if choices:
-            return [CompletionItem(choice) for choice in choices if choice.startswith(incomplete)]
+        if isinstance(self.kind, Text) and self.kind.choices:
+            return [CompletionItem(choice) for choice in self.kind.choices if choice.startswith(incomplete)]
         if self.name == "model":
             from edgecam import catalogue
 

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -101,7 +102,7 @@ def test_an_unknown_command_names_the_nearest(edgecam: Run) -> None:
 @pytest.mark.parametrize(
     ("argv", "text"),
     [
-        (["run", "--treshold", "1"], "No such option '--treshold'"),
+        (["run", "--treshold", "1"], "--treshold"),
         (["run", "--threshold", "2"], "'--threshold': expected a number from 0 to 1, got 2.0"),
         (
             ["run", "--resize", "squeeze"],
@@ -192,6 +193,25 @@ def test_a_reader_that_goes_away_is_no_error(argv: list[str]) -> None:
     writer.stderr.close()
     writer.wait(60)
     assert [line for line in lines if "model get NAME" not in line] == []
+
+
+def test_a_full_disk_behind_the_output() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edgecam", "config", "--toml"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "edgecam: cannot write the output (No space left on device)\n"
+
+
+def test_a_path_too_long_to_look_at(edgecam: Run) -> None:
+    ran = edgecam("model", "info", "x" * 5000 + ".tflite")
+    assert ran.code == 1
+    assert "no such file" in ran.err
 
 
 # Verbosity

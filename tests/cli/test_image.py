@@ -100,6 +100,17 @@ def test_a_broken_picture_is_skipped_counted_and_named(edgecam: Run, gray: Path,
     assert "2 of 3 pictures could not be read" in ran.err
 
 
+def test_a_name_that_is_no_text(process: Run, gray: Path, tmp_path: Path) -> None:
+    awkward = gray.with_name("caf\udce9.jpg")
+    awkward.write_bytes(gray.read_bytes())
+    ran = process("image", awkward, "--out", tmp_path / "out")
+    assert ran.code == 0
+    assert json.loads(ran.out)["pictures"][0]["name"] == str(awkward)
+    ran = process("image", awkward, "--no-copies", "--json", tmp_path / "results.json")
+    assert ran.code == 0
+    assert json.loads((tmp_path / "results.json").read_text())["pictures"][0]["name"] == str(awkward)
+
+
 def test_not_one_picture_is_an_error(edgecam: Run, tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_text("no picture")
     ran = edgecam("image", tmp_path / "x.jpg", "--out", tmp_path / "out")

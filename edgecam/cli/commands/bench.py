@@ -9,7 +9,7 @@ import click
 
 from edgecam.cli import console
 from edgecam.cli.base import HeadedOption, new_command
-from edgecam.cli.settings import KindType, model_argument, settings_params, with_settings
+from edgecam.cli.settings import KindType, ParamType, model_argument, settings_params, with_settings
 from edgecam.config import ENGINE, MODEL, Settings
 from edgecam.config_load import Loaded
 from edgecam.errors import UsageError
@@ -32,7 +32,7 @@ not tell the time of single operators; TensorFlow's benchmark_model --enable_op_
 """
 
 
-class ThreadList(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.4
+class ThreadList(ParamType):
     name = "threads"
 
     def convert(

@@ -15,7 +15,7 @@ from edgecam.config_load import Loaded
 EXAMPLES = """
 edgecam config
 edgecam config --threshold 0.6                   what a flag would change
-edgecam config --toml > ~/.config/edgecam/edgecam.toml
+edgecam config --toml > my.toml                  to be read by --config my.toml
 EDGECAM_LISTEN=0.0.0.0:8080 edgecam config --json
 """
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from edgecam.cli import console
-from edgecam.cli.base import HeadedOption, new_command, start_logging
+from edgecam.cli.base import HeadedOption, new_command
 
 if TYPE_CHECKING:
     from edgecam.cameras import CameraInfo
@@ -27,7 +27,6 @@ edgecam run /dev/video0
 def devices(as_json: bool) -> None:
     from edgecam import accelerators, cameras
 
-    start_logging()
     found = cameras.list_cameras()
     csi = cameras.csi_cameras()
     tpus = accelerators.edge_tpus()

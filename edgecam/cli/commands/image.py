@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -88,9 +89,9 @@ def image(loaded: Loaded, files: tuple[Path, ...], out: Path, no_copies: bool, j
     if json_file is None:
         console.write_json(results)
     else:
-        write(json_file, console.to_json(results).encode() + b"\n")
+        write(json_file, f"{console.to_json(results)}\n".encode(errors="backslashreplace"))
     if recogniser.skipped:
-        console.line(f"{len(recogniser.skipped)} of {len(paths)} pictures could not be read")
+        console.error(f"{len(recogniser.skipped)} of {len(paths)} pictures could not be read")
     return 0 if recogniser.records else 1
 
 
@@ -103,10 +104,13 @@ def pictures(files: Iterable[Path]) -> Iterable[Path]:
     from edgecam.sources.images import natural
 
     for path in files:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails where one may not look
             yield path
             continue
-        found = [p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.name[0] != "."]
+        try:
+            found = [p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.name[0] != "."]
+        except OSError as error:
+            raise SourceError(f"folder {path} cannot be read ({error.strerror})") from error
         if not found:
             kinds = " ".join(sorted(PICTURE_SUFFIXES))
             raise SourceError(f"folder {path} holds no picture", f"expected files of kind {kinds}")
@@ -144,7 +148,7 @@ class Recogniser:
             frame = Frame(len(self.records), load_picture(path), source="images:", name=str(path))
         except FrameError as error:
             self.skipped.append({"name": str(path), "error": error.message})
-            console.line(f"skipped: {error.message}")
+            console.error(f"skipped: {error.message}")
             return
         result = self._model.run(frame)
         packet = Packet(frame, result, self._model.labels, Status(state="live"), self._overlay.draw)
@@ -177,8 +181,10 @@ def write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(data)
-        os.replace(part, path)  # noqa: PTH105
+        part.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise EdgecamError(
             f"cannot write {path} ({error.strerror})", "name another folder with --out"
         ) from error

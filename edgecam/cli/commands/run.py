@@ -43,5 +43,5 @@ def run(loaded: Loaded) -> int:
     extra = "".join(f", {number} {name}" for name, number in counts.items() if number)
     console.line(f"{report.reason}: {report.frames} frames, {report.fps:.1f} a second{extra}")
     for failure in report.failures:
-        console.line(f"failed: {failure}")
+        console.error(f"failed: {failure}")
     return 1 if report.failures else 0

@@ -90,13 +90,21 @@ class URI:
             parts = urlsplit(self.text)
             return parts.hostname or "", parts.port
         except ValueError as error:
-            raise UsageError(f"{self.safe}: {error}", "write scheme://host:port") from error
+            # The error's own text may quote a piece of the password.
+            raise UsageError(
+                f"{self.safe} is not a URL",
+                "write scheme://host:port; in a password # is %23, / is %2F, @ is %40",
+            ) from error
 
     @property
     def safe(self) -> str:
-        """The URI with user and password taken out, fit for logs and screens."""
-        text = re.sub(r"(?<=://)[^/?#]*@", "***@", self.text)
-        return re.sub(r"(?i)([?&](?:token|password|key|secret)=)[^&]*", r"\1***", text)
+        """The URI with user, password and other secrets taken out, fit for logs and screens.
+
+        In doubt it hides: an unescaped / or # in a password, ``pwd=`` and its kin in the query or the path.
+        """
+        text = re.sub(r"(?<=://)(?:[^/?#]*|[^/?#@:]+:(?!\d+(?:[/?#]|$))\S*)@", "***@", self.text)
+        secret = r"(?i)((?:token|pass|passwd|password|pwd|pas|key|secret|auth)=).*?(?=&|_channel=|$)"
+        return re.sub(secret, r"\1***", text)
 
     def options(self, **known: tuple[Callable[[str], Any], Any]) -> dict[str, Any]:
         """The query read as typed options: ``options(fps=(float, 30.0))`` gives ``{"fps": 30.0}``.

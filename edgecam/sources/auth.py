@@ -38,8 +38,9 @@ def authorization(challenges: Iterable[str], method: str, target: str, user: str
 def _challenges(text: str) -> list[tuple[str, dict[str, str]]]:
     """(scheme, fields) of each challenge in a header's value; several may stand in one."""
     starts = list(re.finditer(r"(?i)(?:^|,)\s*(basic|digest)\b", text))
+    ends = [*(later.start() for later in starts[1:]), len(text)]
     out = []
-    for start, end in zip(starts, [*(m.start() for m in starts[1:]), len(text)], strict=True):
+    for start, end in zip(starts, ends, strict=False):
         body = text[start.end() : end]
         fields = {
             name.lower(): quoted or plain

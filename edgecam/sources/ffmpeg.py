@@ -28,7 +28,6 @@ class Capture:
     Attributes:
         fps: nominal frames per second, 0.0 if unknown.
         frames: number of frames as the container tells it, 0 if unknown.
-        size: (width, height), before any rotation.
     """
 
     def __init__(self, capture: cv2.VideoCapture) -> None:
@@ -40,10 +39,6 @@ class Capture:
         self._closed = False
         self.fps = max(0.0, capture.get(cv2.CAP_PROP_FPS))
         self.frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self.size = (
-            int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-            int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-        )
 
     def read(self) -> tuple[Image, float] | None:
         """The next picture, RGB uint8 (H, W, 3), and its presentation time in seconds; None at the end

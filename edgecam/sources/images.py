@@ -107,6 +107,7 @@ class ImagesSource:
         self._index = 0
         self._seq = 0
         self._good = 0
+        self._good_in_turn = 0
         self._reported: set[Path] = set()
 
     def open(self) -> None:
@@ -121,7 +122,7 @@ class ImagesSource:
             raise SourceError(
                 f"{self.name} cannot be read ({error.strerror})", "check path and rights"
             ) from error
-        self._index = 0
+        self._index, self._good_in_turn = 0, 0
         self.total = None if self._loop else len(self._paths)
         self._pacer.start()
 
@@ -164,16 +165,17 @@ class ImagesSource:
         """
         while True:
             if self._index >= len(self._paths):
-                if not self._good and self._paths:
+                if not self._good_in_turn:
                     raise SourceError(f"{self.name}: none of {len(self._paths)} pictures could be decoded")
                 if not self._loop:
                     return None
-                self._index = 0
+                self._index, self._good_in_turn = 0, 0
             path = self._paths[self._index]
             frame = self._load(path, self._seq)
             self._index += 1
             self._seq += 1
             if frame is not None:
+                self._good_in_turn += 1
                 return frame
 
     def _load(self, path: Path, seq: int) -> Frame | None:

@@ -112,6 +112,8 @@ class SyntheticSource:
             raise UsageError(f"synthetic: takes no path, got {uri.path!r}", "write synthetic:?size=640x480")
         if width < 64 or height < 64 or not 0 < options["shapes"] <= height // 16:
             raise UsageError("synthetic: needs a size of 64x64 or more, and at least 16 rows for each shape")
+        if not 1 <= options["quality"] <= 100:
+            raise UsageError("synthetic: quality is 1 to 100")
         self._options = options
         self.fps: float = options["fps"]
         self.name = uri.safe

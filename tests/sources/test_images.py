@@ -169,6 +169,16 @@ def test_broken_pictures_are_counted_once_in_a_loop(folder: Path) -> None:
     assert source.broken == 1
 
 
+def test_a_loop_whose_pictures_all_vanish_ends(folder: Path) -> None:
+    source = ImagesSource(source_uri(f"images:{folder}?loop=yes&fps=1000"))
+    source.open()
+    assert all(source.read() for _ in range(3))
+    for path in folder.glob("*.*"):
+        path.unlink()
+    with pytest.raises(SourceError, match="none of 3 pictures"):
+        source.read()
+
+
 def test_slide_show_keeps_its_pace(folder: Path) -> None:
     source = ImagesSource(parse_uri(f"images:{folder}?fps=20"))
     assert source.live

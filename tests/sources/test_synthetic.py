@@ -164,6 +164,7 @@ def test_broken_jpeg_is_handed_out_as_a_camera_would() -> None:
         ("?fps=nan", "frames per second"),
         ("?frames=-3", "whole number"),
         ("?shapes=500", "16 rows"),
+        ("?quality=0", "1 to 100"),
         ("?colour=red", "unknown option"),
         ("0", "takes no path"),
     ],

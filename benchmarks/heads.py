@@ -98,6 +98,7 @@ def ssd(anchors: dict[str, Any], side: int, classes: int, dtype: str) -> Any:
 def cases() -> Iterator[tuple[str, int, ModelSpec, list[TensorInfo], list[Array]]]:
     scores = info((1, 1001), "uint8", 1 / 256)
     array = RNG.integers(0, 5, (1, 1001)).astype(np.uint8)
+    array[0, [7, 285, 900]] = 150, 60, 30
     yield "classify, 1001 classes uint8", 224, ModelSpec("c", "classify", "classify"), [scores], [array]
     shapes = ((1, 20, 4), (1, 20), (1, 20), (1,))
     arrays = [np.sort(RNG.uniform(0.1, 0.9, s).astype(np.float32), axis=-1) for s in shapes]

@@ -9,9 +9,9 @@ import pytest
 
 from edgecam.errors import ContractError, UnknownNameError, UsageError
 from edgecam.heads import options as read
-from edgecam.heads.support import check_labels, check_shape, need_output, only_output
+from edgecam.heads.support import check_labels, check_shape, need_output, only_output, to_detections
 from edgecam.types import HeadOptions
-from tests.heads.support import output, spec
+from tests.heads.support import SAME, output, spec
 
 
 def test_the_user_comes_before_the_contract_and_the_contract_before_the_default() -> None:
@@ -93,6 +93,13 @@ def test_outputs_by_name_and_by_index() -> None:
         only_output(spec("x"), outputs, "scores")
     with pytest.raises(ContractError):
         only_output(spec("x", outputs={"scores": "z"}), outputs[:1], "scores")
+
+
+def test_equal_scores_keep_their_order() -> None:
+    n = 100
+    boxes = np.tile(np.array([0, 0, 1, 1], np.float32), (n, 1)) + np.arange(n, dtype=np.float32)[:, None]
+    found = to_detections(boxes, np.full(n, 0.5, np.float32), np.arange(n), SAME, 50)
+    assert found.class_id.tolist() == list(range(50))
 
 
 def test_shapes_and_labels() -> None:

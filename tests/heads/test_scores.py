@@ -84,6 +84,18 @@ def test_a_threshold_that_the_type_cannot_reach_finds_nothing() -> None:
     assert not scores.reach(raw).any()
 
 
+def test_a_threshold_that_only_the_largest_integer_reaches() -> None:
+    scores = Scores(output("scores", (1, 1), "uint8", 1 / 255, 0), "none", 1.0)
+    assert scores.reach(np.array([254, 255], np.uint8)).tolist() == [False, True]
+
+
+def test_a_float_logit_just_below_the_threshold_is_not_reported() -> None:
+    raw = np.array([-2e-6, 0.0], np.float32)
+    scores = Scores(output("scores", (1, 1)), "sigmoid", 0.5)
+    both = np.arange(2)
+    assert scores.final(both, both, raw)[0].tolist() == [1]
+
+
 def test_extreme_logits_do_not_overflow() -> None:
     with np.errstate(all="raise", under="ignore"):
         assert sigmoid(np.array([-1e30, -100, 0, 100, 1e30], np.float32)).tolist()[2:] == [0.5, 1, 1]

@@ -257,6 +257,27 @@ def test_quantised_outputs_give_what_the_slow_way_gives(seed: int, threshold: fl
     np.testing.assert_allclose(found.xyxy, np.reshape([clipped[i] for i in seen], (-1, 4)), atol=0.01)
 
 
+def test_classes_asked_for_and_an_offset_of_labels() -> None:
+    n = len(ANCHORS)
+    scores = np.zeros((1, n, 4), np.float32)
+    for row, column in ((3, 1), (100, 2), (200, 3)):
+        scores[0, row, column] = 0.9
+    contract = spec(
+        "ssd-anchors",
+        labels=("a", "b"),
+        outputs={"boxes": "boxes", "scores": "scores"},
+        options={"anchors": GRID, "label_offset": -1},
+    )
+    outputs = [output("boxes", (1, n, 4)), output("scores", (1, n, 4))]
+    arrays = [np.zeros((1, n, 4), np.float32), scores]
+
+    def ids(user: HeadOptions) -> list[int]:
+        return sorted(SsdAnchorsHead(contract, INPUT, outputs, user).decode(arrays, SAME).class_id.tolist())
+
+    assert ids(HeadOptions()) == [0, 1]
+    assert ids(HeadOptions(classes=("b",))) == [1]
+
+
 def test_efficientdet_has_its_own_defaults() -> None:
     anchors = {"kind": "efficientdet", "min_level": 5, "max_level": 6, "scales": 1}
     boxes = make_anchors(anchors, 320, 240)

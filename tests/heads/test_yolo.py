@@ -134,6 +134,16 @@ def test_what_is_kept_by_class_is_a_part_of_what_is_found_without() -> None:
     assert v8(HeadOptions(classes=("dog", "owl"))).decode([two_objects()], SAME).class_id.tolist() == [1]
 
 
+def test_each_generation_has_its_own_overlap() -> None:
+    # Two boxes of one class that share three fifths of their union.
+    pair = np.array([[0.5, 0.5, 0.4, 0.4, 0.9], [0.6, 0.5, 0.4, 0.4, 0.8]], np.float32)
+    eight = YoloV8Head(spec("yolov8"), INPUT, [output("out", (1, 5, 2))], HeadOptions())
+    assert len(eight.decode([np.ascontiguousarray(pair.T)[None]], SAME)) == 2
+    five = YoloV5Head(spec("yolov5"), INPUT, [output("out", (1, 2, 6))], HeadOptions())
+    with_objectness = np.insert(pair, 4, 1.0, axis=1)[None]
+    assert len(five.decode([with_objectness], SAME)) == 1
+
+
 def test_top_k() -> None:
     assert len(v8(HeadOptions(top_k=1)).decode([two_objects()], SAME)) == 1
 

@@ -4,7 +4,7 @@
 
 Runs the real command, `edgecam run`, as a user would: the bundled detector on a live 1280x720 MJPEG camera at
 30 frames a second, first without viewers, then with one viewer of the page's stream, on the same process. The
-camera is served over HTTP by this process from pictures of the demo scene that were encoded beforehand, so making
+camera is served over HTTP by this process from pictures of the demo scene, encoded beforehand, so that making
 them costs the measured process nothing. CPU is the process's own (user + system) from /proc: every thread.
 """
 

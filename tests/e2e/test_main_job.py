@@ -89,7 +89,8 @@ def test_the_page_shows_a_changing_picture_with_boxes_where_the_truth_is(tmp_pat
             second = np.array(browser.run(PIXELS), np.int16)
             assert first.size == second.size > 1000
             assert np.abs(first - second).mean() > 1
-            assert browser.complaints() == []
+            # The one warning allowed is about this test's own reading of the canvas.
+            assert [c for c in browser.complaints() if "willReadFrequently" not in c] == []
         assert run.end(signal.SIGTERM) == 0
     boxes = [d["box"] for line in rows("\n".join(run.out)) for d in line["detections"] if d["label"] == "cat"]
     assert len(boxes) > 10

@@ -154,6 +154,7 @@ def test_nothing_is_fetched_for_a_bundled_model(server: Files) -> None:
     assert server.asked == []
 
 
+@pytest.mark.real
 def test_the_list_tells_what_is_where(server: Files, real: Path, home: Path) -> None:
     states = {entry.name: entry.state for entry in catalogue.listing()}
     assert states["detect-coco"] == "bundled"

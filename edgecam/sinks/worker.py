@@ -20,26 +20,28 @@ FILE_CLOSE_SECONDS = 120.0
 class WorkerSink:
     """A thread that takes packets from a bounded queue.
 
-    With a live source a full queue drops the packet and counts it; otherwise :meth:`push` waits for room, so
-    nothing is lost, and waits no longer once the thread is gone. What the thread raises ends this sink alone:
-    it is reported once and kept in ``failed``.
+    With a live source a full queue drops its oldest packet and counts it; otherwise :meth:`push` waits for
+    room, so nothing is lost, and waits no longer once the thread is gone. What the thread raises ends this
+    sink alone: it is reported once and kept in ``failed``.
 
-    Subclasses fill in :meth:`_open`, :meth:`_handle` and :meth:`_finish`.
+    Subclasses fill in :meth:`_handle`, and of the other hooks what they need.
 
     Args:
         name: what to show, without credentials; also names the thread.
         depth: packets that may wait.
+        tick: seconds between two calls of :meth:`_idle` while no packet comes; None for one call.
 
     Attributes:
         dropped: packets that could not be taken.
         failed: why the sink stopped working, or "".
     """
 
-    def __init__(self, name: str, depth: int = 8) -> None:
+    def __init__(self, name: str, depth: int = 8, tick: float | None = None) -> None:
         self.name = name
         self.dropped = 0
         self.failed = ""
         self._depth = depth
+        self._tick = tick
         self._queue: deque[Packet] = deque()
         self._changed = threading.Condition()
         self._closing = False
@@ -47,11 +49,16 @@ class WorkerSink:
         self._deadline = 0.0
         self._context: SinkContext | None = None
         self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
+        self._start_error: Exception | None = None
 
     # -- what a subclass does
 
     def _open(self, context: SinkContext) -> None:
         """Open files and devices, on the caller's thread. What it raises, ``start`` raises."""
+
+    def _attach(self) -> None:
+        """Open what must live in the sink's thread, on it. What it raises, ``start`` raises."""
 
     def _handle(self, packet: Packet) -> None:
         """Do the work for one packet, on the sink's thread."""
@@ -61,7 +68,7 @@ class WorkerSink:
         """Finish and release everything, on the sink's thread; called once, also after a failure."""
 
     def _idle(self) -> None:
-        """Called on the sink's thread whenever it is about to wait for more."""
+        """Called on the sink's thread whenever it is about to wait for a packet."""
 
     # -- what the pipeline calls
 
@@ -75,6 +82,11 @@ class WorkerSink:
         self._open(context)
         self._thread = threading.Thread(target=self._run, name=f"sink {self.name}", daemon=True)
         self._thread.start()
+        self._ready.wait()
+        if self._start_error is not None:
+            self._thread.join()
+            self._thread = None
+            raise self._start_error
 
     def push(self, packet: Packet) -> None:
         """Queue a packet; see the class."""
@@ -85,8 +97,8 @@ class WorkerSink:
             if not self._working:
                 return
             if len(self._queue) >= self._depth:
+                self._queue.popleft()
                 self.dropped += 1
-                return
             self._queue.append(packet)
             self._changed.notify_all()
 
@@ -122,6 +134,13 @@ class WorkerSink:
 
     def _run(self) -> None:
         try:
+            self._attach()
+        except Exception as error:
+            self._start_error = error
+            return
+        finally:
+            self._ready.set()
+        try:
             self._work()
         except Exception as error:
             self._failed_by(error)
@@ -140,16 +159,22 @@ class WorkerSink:
         while not self._done:
             if not self._queue:
                 self._idle()
-            with self._changed:
-                while not self._queue:
-                    if self._closing:
-                        return
-                    self._changed.wait()
-                if self._closing and time.monotonic() > self._deadline:
-                    return
-                packet = self._queue.popleft()
-                self._changed.notify_all()
-            self._handle(packet)
+            packet = self._take()
+            if packet is not None:
+                self._handle(packet)
+            elif self._closing:
+                return
+
+    def _take(self) -> Packet | None:
+        """The next packet; None after a tick without one, and when the sink is to end."""
+        with self._changed:
+            if not self._queue and not self._closing:
+                self._changed.wait(self._tick)
+            late = self._closing and time.monotonic() > self._deadline
+            if not self._queue or late:
+                return None
+            self._changed.notify_all()
+            return self._queue.popleft()
 
     def _failed_by(self, error: Exception) -> None:
         log.debug("sink %s", self.name, exc_info=error)

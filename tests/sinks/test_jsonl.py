@@ -139,7 +139,7 @@ def test_the_reader_of_standard_output_may_go_away() -> None:
         stderr=subprocess.PIPE,
     )
     assert child.stdout is not None and child.stderr is not None
-    assert json.loads(child.stdout.readline())["seq"] == 0
+    assert json.loads(child.stdout.readline())["schema"] == 1
     child.stdout.close()
     assert child.wait(PATIENCE) == 0, child.stderr.read().decode()
     assert child.stderr.read() == b""

@@ -49,7 +49,7 @@ def release(sink: Slow, count: int = 100) -> None:
     sink.gate.release(count)
 
 
-def test_live_drops_and_counts_when_full() -> None:
+def test_live_drops_the_oldest_and_counts_when_full() -> None:
     sink, _ = started(live=True)
     sink.push(packet(0))
     assert sink.began.acquire(timeout=PATIENCE)  # 0 is being handled, the queue is empty
@@ -58,7 +58,7 @@ def test_live_drops_and_counts_when_full() -> None:
     assert sink.dropped == 3
     release(sink)
     sink.close()
-    assert sink.seen == [0, 1, 2] and sink.failed == ""
+    assert sink.seen == [0, 4, 5] and sink.failed == ""
 
 
 def test_not_live_waits_and_loses_nothing() -> None:
@@ -146,9 +146,10 @@ def test_close_leaves_out_what_a_slow_live_sink_cannot_do_in_time(monkeypatch: p
     now = [1000.0]
     monkeypatch.setattr(worker.time, "monotonic", lambda: now[0])
     sink, _ = started(live=True)
-    for seq in range(3):
-        sink.push(packet(seq, captured=0.0))
+    sink.push(packet(0, captured=0.0))
     assert sink.began.acquire(timeout=PATIENCE)
+    for seq in (1, 2):
+        sink.push(packet(seq, captured=0.0))
     closing = threading.Thread(target=sink.close)
     closing.start()
     while not sink._closing:
@@ -159,13 +160,34 @@ def test_close_leaves_out_what_a_slow_live_sink_cannot_do_in_time(monkeypatch: p
     assert sink.seen == [0] and sink.dropped == 2 and sink.finished == 1
 
 
-def test_what_open_raises_start_raises() -> None:
-    class Broken(Slow):
-        def _open(self, context: SinkContext) -> None:
-            raise SinkError("no such folder")
+class BrokenOpen(Slow):
+    def _open(self, context: SinkContext) -> None:
+        raise SinkError("no such folder")
 
-    sink = Broken()
+
+class BrokenAttach(Slow):
+    def _attach(self) -> None:
+        raise SinkError("no such folder")
+
+
+@pytest.mark.parametrize("broken", [BrokenOpen, BrokenAttach])
+def test_what_opening_raises_start_raises(broken: type[Slow]) -> None:
+    sink, listener = broken(), Listener()
     with pytest.raises(SinkError, match="no such folder"):
-        sink.start(Listener().context())
+        sink.start(listener.context())
     sink.close()
-    assert sink._thread is None
+    assert sink._thread is None and sink.finished == 0 and not listener.reports
+
+
+def test_a_tick_comes_while_no_packet_does() -> None:
+    class Ticking(Slow):
+        def _idle(self) -> None:
+            self.began.release()
+
+    sink = Ticking()
+    sink._tick = 0.001
+    sink.start(Listener().context())
+    for _ in range(3):
+        assert sink.began.acquire(timeout=PATIENCE)
+    sink.close()
+    assert sink.finished == 1

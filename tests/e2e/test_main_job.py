@@ -83,6 +83,7 @@ def test_the_page_shows_a_changing_picture_with_boxes_where_the_truth_is(tmp_pat
             browser.open(run.url() + "/")
             browser.wait("the cat is named", lambda: "cat" in browser.text("#results"))
             browser.wait("the person is named", lambda: "person" in browser.text("#results"))
+            browser.wait("a picture", lambda: max(browser.run(PIXELS)[::4]) > 0)
             first = np.array(browser.run(PIXELS), np.int16)
             seen = int(browser.run(COUNT).replace(",", "") or 0)
             browser.wait("more frames", lambda: int(browser.run(COUNT).replace(",", "")) > seen + 10)

@@ -13,7 +13,6 @@ from types import FrameType
 
 from edgecam.pipeline import Pipeline
 
-
 # timeout(1), terminals and supervisors signal the process and its group: two signals, one wish.
 ONE_WISH = 0.5
 

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 log = logging.getLogger(__name__)
 
@@ -22,19 +22,19 @@ def quiet() -> Iterator[None]:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     sys.stdout.flush()
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", buffering=1) as said:
         kept = [os.dup(1), os.dup(2)]
         try:
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
-            yield
+            # Python's own streams may have been put elsewhere (a notebook, a test): take them as well.
+            with redirect_stdout(said), redirect_stderr(said):
+                yield
         except BaseException:
             said.seek(0)
-            log.warning("%s", said.read().decode("utf-8", "replace"))
+            log.warning("%s", said.read())
             raise
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             for number, copy in zip((1, 2), kept, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)

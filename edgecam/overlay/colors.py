@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import functools
+import math
 
 Color = tuple[int, int, int]  # red, green, blue; 0 to 255
 
@@ -17,11 +18,12 @@ def class_color(class_id: int) -> Color:
     """The colour of a class, RGB: the same in every run, hues of neighbouring ids far apart.
 
     Hue is ``210 + id * golden angle``; three lightnesses in turn keep apart what comes near after many
-    classes. A page computes the same from the id as ``hsl(hue, 90%, l)``.
+    classes; blue and violet, the darkest hues, are lifted. The page has the same as ``hsl(hue, 90%, l)``.
     """
-    hue = (210 + class_id * _GOLDEN_ANGLE) % 360 / 360
-    lightness = (0.60, 0.72, 0.52)[class_id // 7 % 3]
-    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.9)
+    hue = (210 + class_id * _GOLDEN_ANGLE) % 360
+    lift = 0.14 * max(0.0, math.cos(math.radians(hue - 250)))
+    lightness = (0.60, 0.72, 0.52)[class_id // 7 % 3] + lift
+    red, green, blue = colorsys.hls_to_rgb(hue / 360, lightness, 0.9)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 

@@ -38,7 +38,7 @@ class Scale:
             width,
             height,
             text,
-            line=max(1, round(side / 360)),
+            line=max(1, round(side / 270)),
             pad_x=max(2, round(text * 0.32)),
             pad_y=max(1, round(text * 0.12)),
         )

@@ -205,7 +205,9 @@ function refresh() {
 // The same colours as in the picture: edgecam.overlay.class_color.
 function color(id) {
   const hue = (210 + id * 137.507764) % 360;
-  return `hsl(${hue.toFixed(1)} 90% ${[60, 72, 52][Math.floor(id / 7) % 3]}%)`;
+  const lift = 14 * Math.max(0, Math.cos(((hue - 250) * Math.PI) / 180));
+  const lightness = [60, 72, 52][Math.floor(id / 7) % 3] + lift;
+  return `hsl(${hue.toFixed(2)} 90% ${lightness.toFixed(2)}%)`;
 }
 
 // Makes the list hold `items`, reusing its rows so that nothing flickers.

@@ -40,6 +40,7 @@ from edgecam.types import Image, Packet
 log = logging.getLogger(__name__)
 
 _STILL_FPS = 30.0  # for sources that know no time, such as a folder of pictures
+_LEAST_GAP = 0.001  # seconds between two pictures of a camera
 _SMALLEST = 16  # pixels; no codec here takes less
 
 
@@ -173,9 +174,10 @@ class _Clock:
         if self._offset is None:
             self._offset = source
         moment = source - self._offset
-        if moment <= self._last and self._count > 1:  # the source began again: go on from here
-            self._offset -= self._last + 1 / _STILL_FPS - moment
-            moment = self._last + 1 / _STILL_FPS
+        if moment <= self._last and self._count > 1:
+            if not live:  # the video began again: go on from here
+                self._offset -= self._last + 1 / _STILL_FPS - moment
+            moment = self._last + (_LEAST_GAP if live else 1 / _STILL_FPS)
         self._last = moment
         if moment < self._due - self._step / 4:
             return None

@@ -74,6 +74,13 @@ def test_a_camera_keeps_its_uneven_times(tmp_path: Path) -> None:
     assert [t for t, _ in play(tmp_path / "out.mp4")] == pytest.approx([t - 100 for t in times], abs=0.002)
 
 
+def test_a_picture_that_comes_out_of_turn_moves_nothing_else(tmp_path: Path) -> None:
+    times = [100.0, 101.0, 100.9, 102.0]
+    packets = [packet(i, shade(50), captured=t) for i, t in enumerate(times)]
+    record(f"record:{tmp_path}/out.mp4?codec=mpeg4", packets, live=True)
+    assert [t for t, _ in play(tmp_path / "out.mp4")] == pytest.approx([0, 1, 1.001, 2], abs=0.0005)
+
+
 def test_colours_are_right(tmp_path: Path, codec: str) -> None:
     image = shade(0)
     image[:, :80] = (200, 30, 30)

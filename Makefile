@@ -4,6 +4,8 @@
 #   make run ARGS="--help"         anything that `edgecam run` takes
 #   make test                      linter, type checker and every test this machine can run
 #   make test STRICT=1             the same, but a skipped test is a failure (what CI does)
+#   make convert-env               the workstation's environment with TensorFlow, in .venv-convert
+#   make models                    build the bundled models again
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -12,7 +14,7 @@ ARGS   ?=
 # Several tests wait for real servers more than they compute: a little over one a core.
 JOBS   ?= auto
 
-.PHONY: help run env test lint check models clean
+.PHONY: help run env test lint convert-env models clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -36,8 +38,10 @@ test: $(VENV)/.dev-ready
 lint: $(VENV)/.dev-ready
 	@$(BIN)/python scripts/check.py --lint-only
 
-models:
-	@sh scripts/make-env.sh "$(PYTHON)" .venv-convert ".[convert]"
+convert-env: pyproject.toml
+	@sh scripts/make-env.sh "$(PYTHON)" .venv-convert ".[convert,test]"
+
+models: convert-env
 	@.venv-convert/bin/python -m converters.bundled
 
 clean:

@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TFLITE_VENV = ROOT / ".venv-tflite"
+CONVERT_VENV = ROOT / ".venv-convert"
 TFLITE_TESTS = ["tests/engines", "tests/heads"]
 
 
@@ -70,25 +71,39 @@ def tests(title: str, python: Path, arguments: list[str], outcome: Outcome) -> N
         outcome.failed.append(f"{title}: no test was found")
 
 
-def tflite_runtime_python(outcome: Outcome) -> Path | None:
-    """The Python of an environment with tflite-runtime, made if the machine can; None (and a skip) if not."""
-    found = Path(sys.executable) if sys.version_info[:2] == (3, 11) else shutil.which("python3.11")
+def environment(venv: Path, what: str, python: str | Path, outcome: Outcome) -> Path | None:
+    """The Python of a second environment, made or brought up to date first; None if that failed."""
+    ready = venv / ".ready"
+    if not ready.exists() or ready.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
+        env = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+        command: list[str | Path] = ["sh", ROOT / "scripts" / "make-env.sh", python, venv, what]
+        if not step(f"environment {venv.name}", command, outcome, env):
+            return None
+        ready.touch()
+    return venv / "bin" / "python"
+
+
+def under_tflite_runtime(jobs: str, outcome: Outcome) -> None:
+    """The engine and head tests once more, with the other interpreter, NumPy 1 and OpenCV 4."""
+    found = sys.executable if sys.version_info[:2] == (3, 11) else shutil.which("python3.11")
     if found is None:
         outcome.skipped[
             "tests under tflite-runtime: its last wheels are for Python 3.11; install python3.11"
         ] += 1
-        return None
-    script = ROOT / "scripts" / "make-env.sh"
-    ready = TFLITE_VENV / ".ready"
-    if not ready.exists() or ready.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
-        env = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
-        what = ".[tflite-runtime,test]"
-        if not step(
-            "environment with tflite-runtime", ["sh", script, found, TFLITE_VENV, what], outcome, env
-        ):
-            return None
-        ready.touch()
-    return TFLITE_VENV / "bin" / "python"
+        return
+    python = environment(TFLITE_VENV, ".[tflite-runtime,test]", found, outcome)
+    if python is not None:
+        tests("tests under tflite-runtime", python, ["-n", jobs, *TFLITE_TESTS], outcome)
+
+
+def with_tensorflow(strict: bool, outcome: Outcome) -> None:
+    """The converters' tests that need TensorFlow; its environment is 2 GB, so it is not made unasked."""
+    if not strict and not CONVERT_VENV.exists():
+        outcome.skipped["tests with TensorFlow (2 GB to install): make convert-env, then make test"] += 1
+        return
+    python = environment(CONVERT_VENV, ".[convert,test]", sys.executable, outcome)
+    if python is not None:
+        tests("tests with TensorFlow", python, ["-m", "convert"], outcome)
 
 
 def summary(outcome: Outcome, strict: bool) -> int:
@@ -118,12 +133,12 @@ def main() -> int:
     outcome = Outcome()
     static_checks(outcome)
     if not options.lint_only:
-        tests("tests", Path(sys.executable), ["-n", options.jobs, "-m", "not vm"], outcome)
-        python = tflite_runtime_python(outcome)
-        if python is not None:
-            tests("tests under tflite-runtime", python, ["-n", options.jobs, *TFLITE_TESTS], outcome)
-        # The virtual machine wants both cores for itself, so it comes last and alone.
-        tests("tests in a virtual machine", Path(sys.executable), ["-m", "vm"], outcome)
+        here = Path(sys.executable)
+        tests("tests", here, ["-n", options.jobs, "-m", "not (vm or convert or system)"], outcome)
+        under_tflite_runtime(options.jobs, outcome)
+        with_tensorflow(options.strict, outcome)
+        # Virtual machines and whole systems want both cores for themselves, so they come last and alone.
+        tests("tests on whole systems", here, ["-m", "vm or system"], outcome)
     return summary(outcome, options.strict)
 
 

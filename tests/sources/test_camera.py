@@ -182,7 +182,7 @@ def test_a_camera_that_falls_silent_is_given_less_time(
     script.append(grab())
     source = opened()
     read(source)
-    with pytest.raises(SourceLostError, match="for 0.1 s"):
+    with pytest.raises(SourceLostError, match=r"for 0\.1 s"):
         source.read()
 
 

@@ -9,8 +9,11 @@ import contextlib
 import errno
 import grp
 import itertools
+import json
 import logging
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +23,7 @@ import numpy as np
 import pytest
 
 from edgecam import cameras, v4l2
+from edgecam.capture import Capture
 from edgecam.errors import SourceError, SourceLostError, UsageError
 from edgecam.registry import parse_uri
 from edgecam.sources.camera import CameraSource
@@ -79,9 +83,10 @@ def test_enumeration_names_the_camera_and_every_size_and_rate() -> None:
     info = cameras.list_cameras()[0]
     assert (info.path, info.name, info.driver, info.usable) == (VIVID, "vivid", "vivid", True)
     yuyv = next(f for f in info.formats if f.fourcc == "YUYV")
-    rates = {s.max: s.rates for s in yuyv.sizes}
-    assert rates[1920, 1080] == (5, 4, 2, 1)
-    assert 12.5 in rates[1280, 720]
+    rates = {s.max: s.rates for s in yuyv.sizes}  # the rates differ from kernel to kernel
+    assert {(320, 180), (640, 480), (1280, 720), (1920, 1080)} < set(rates)
+    assert all(list(r) == sorted(r, reverse=True) and r[-1] == 1.0 for r in rates.values())
+    assert max(rates[320, 180]) > max(rates[3840, 2160])
     assert cameras.first_camera() == info
 
 
@@ -138,8 +143,8 @@ def test_the_nearest_size_is_taken_and_named(
     assert "YUYV 640x360 at 5 fps" in caplog.text
 
 
-def test_without_a_size_one_that_keeps_up_is_taken(camera: Callable[[str], CameraSource]) -> None:
-    assert read(camera("camera:")).size == (640, 480)  # vivid gives 1280x720 at 12.5 frames a second only
+def test_without_a_size_it_is_1280x720(camera: Callable[[str], CameraSource]) -> None:
+    assert read(camera("camera:?fps=2")).size == (1280, 720)
 
 
 def test_a_format_it_has_not_is_an_error_that_lists_what_it_has(
@@ -208,6 +213,15 @@ def as_nobody(groups: list[int]) -> str:
         return said
 
 
+def test_the_command_lists_it() -> None:
+    # A program of its own, so the command line is what a user gets.
+    reply = subprocess.run(
+        [sys.executable, "-m", "edgecam", "devices", "--json"], stdout=subprocess.PIPE, check=True
+    )
+    listed = json.loads(reply.stdout)["cameras"]
+    assert [(c["path"], c["usable"]) for c in listed] == [(VIVID, True)]
+
+
 def test_no_permission_names_the_group() -> None:
     video = grp.getgrnam("video").gr_gid
     os.chown(VIVID, 0, video)
@@ -234,6 +248,29 @@ def test_unplugged_while_running_and_plugged_in_again(camera: Callable[[str], Ca
     source.open()
     assert read(source).seq == last.seq + 1
     assert source.name == f"vivid ({VIVID})"
+
+
+def test_the_capture_thread_brings_it_back_by_itself() -> None:
+    capture = Capture(CameraSource(parse_uri("camera:?size=320x180&fps=25")))
+    capture.start()
+    try:
+        assert capture.slot.take(60) is not None
+        (DRIVER / "unbind").write_text("vivid.0")
+        wait_for(lambda: capture.status.state == "waiting")
+        assert "was unplugged" in capture.status.message or "no camera found" in capture.status.message
+        (DRIVER / "bind").write_text("vivid.0")
+        wait_for(lambda: capture.status.state == "running")
+        assert capture.lost == 1
+        assert capture.error is None
+    finally:
+        capture.stop()
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_silent_camera_is_lost_after_three_seconds(camera: Callable[[str], CameraSource]) -> None:

@@ -79,7 +79,10 @@ def to_rgb(data: bytes, pixels: v4l2.Pixels) -> Image:
 
 
 class CameraSource:
-    """Live pictures of one camera; the newest wins, and a read never waits longer than five seconds."""
+    """Live pictures of one camera; the newest wins.
+
+    A read waits three seconds at most (five for the first picture), or three pictures of a slower camera.
+    """
 
     live = True
     total: int | None = None
@@ -90,6 +93,7 @@ class CameraSource:
         )
         self.name = uri.safe
         self.broken = 0
+        self.patience = 3 / options["fps"]
         self._which = uri.path
         self._size: tuple[int, int] | None = options["size"]
         self._fps: float = options["fps"]
@@ -99,7 +103,8 @@ class CameraSource:
         self._closing = False
         self._path = ""
         self._pixels = v4l2.Pixels("", 0, 0, 0)
-        self._patience = FIRST_FRAME_S
+        self._silent = SILENT_S
+        self._wait = FIRST_FRAME_S
         self._seq = -1
         self._offset: int | None = None
 
@@ -127,7 +132,9 @@ class CameraSource:
             raise SourceError(f"camera {info.path} insists on format {got.fourcc}", "it cannot be used")
         fps = node.set_rate(self._fps)
         node.start()
-        self._patience = FIRST_FRAME_S
+        self.patience = 3 / (fps or self._fps)
+        self._silent = max(SILENT_S, self.patience)
+        self._wait = max(FIRST_FRAME_S, self.patience)
         self._offset = None
         if self._size and self._size != (got.width, got.height):
             log.warning("%s has no size %dx%d, the nearest is taken", self.name, *self._size)
@@ -148,14 +155,14 @@ class CameraSource:
                 raise SourceLostError(f"{self.name} {reason}", "plug it in again") from error
 
     def _read(self, node: v4l2.Node) -> Frame | None:
-        broken, deadline = self.broken, time.monotonic() + self._patience
+        broken, deadline = self.broken, time.monotonic() + self._wait
         while not self._closing:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._drop_node()
                 what = "only broken frames" if self.broken > broken else "no frame"
                 raise SourceLostError(
-                    f"{what} from {self.name} for {self._patience:g} s", "check its cable and power"
+                    f"{what} from {self.name} for {self._wait:g} s", "check its cable and power"
                 )
             grab = node.take() if node.wait(left) else None
             if grab is None:
@@ -167,7 +174,7 @@ class CameraSource:
                 if self.broken == 1:
                     log.warning("%s sent a broken frame, skipped: %s", self.name, error)
                 continue
-            self._patience = SILENT_S
+            self._wait = self._silent
             return frame
         return None
 

@@ -42,7 +42,10 @@ def _picamera2() -> Any:
 
 
 class PicameraSource:
-    """Live pictures of one camera module; the newest wins, and a read waits three seconds at most."""
+    """Live pictures of one camera module; the newest wins.
+
+    A read waits three seconds at most, or three pictures of a slower camera.
+    """
 
     live = True
     total: int | None = None
@@ -58,6 +61,7 @@ class PicameraSource:
         self._number = int(uri.path or 0)
         self._size: tuple[int, int] = options["size"]
         self._fps: float = options["fps"]
+        self.patience = 3 / self._fps
         self._lock = threading.Lock()
         self._camera: Any = None
         self._slot: LatestSlot[Frame] = LatestSlot()
@@ -119,15 +123,15 @@ class PicameraSource:
 
     def read(self) -> Frame | None:
         """The newest frame; None only after :meth:`close`. Raises SourceLostError."""
-        slot = self._slot
-        frame = slot.take(SILENT_S)
+        slot, silent = self._slot, max(SILENT_S, self.patience)
+        frame = slot.take(silent)
         if frame is not None:
             return frame
         if self._failure is not None:
             raise SourceLostError(f"{self.name} failed ({self._failure})") from self._failure
         if slot.closed or self._camera is None:
             return None
-        raise SourceLostError(f"no frame from {self.name} for {SILENT_S:g} s", "check its ribbon cable")
+        raise SourceLostError(f"no frame from {self.name} for {silent:g} s", "check its ribbon cable")
 
     def _drop_camera(self) -> None:
         camera, self._camera = self._camera, None

@@ -186,6 +186,21 @@ def test_a_camera_that_falls_silent_is_given_less_time(
         source.read()
 
 
+def test_a_slow_camera_is_given_the_time_of_three_pictures(
+    script: deque[Grab | OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    source = opened("camera:?fps=0.25")
+    node = source._node
+    assert node is not None
+    monkeypatch.setattr(node, "wait", lambda timeout: waits.append(timeout) or True)
+    script += [grab(0), grab(1)]
+    read(source)
+    read(source)
+    assert waits == [pytest.approx(12, abs=6)] * 2
+    source.close()
+
+
 @pytest.mark.parametrize(
     ("code", "text"),
     [(errno.ENODEV, "was unplugged: plug it in again"), (errno.EIO, r"failed \(Input/output error\)")],

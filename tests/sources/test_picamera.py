@@ -154,7 +154,7 @@ def test_silence_is_a_loss_and_opening_again_goes_on_counting(
     library: type[Picamera2], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(picamera, "SILENT_S", 0.05)
-    source, camera = opened()
+    source, camera = opened("picamera:?fps=60")
     camera.shoot()
     read(source)
     with pytest.raises(SourceLostError, match=r"no frame from imx708 .* for 0.05 s"):

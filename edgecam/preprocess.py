@@ -4,8 +4,8 @@ One code path serves the device (:meth:`Preprocessor.__call__`) and calibration 
 (:meth:`Preprocessor.from_image`), so a model is calibrated on exactly the pixels it will meet.
 
 Resampling is bilinear on half-pixel centres, as the common training pipelines do it. A picture twice as large
-as its place or larger is halved first by averages of 2x2 pixels, where plain bilinear would skip pixels and
-alias. Where a frame came as JPEG, its decoder has already reduced it in the DCT domain.
+as its place or larger is halved first by averages, where plain bilinear would skip pixels and alias. Where a
+frame came as JPEG, its decoder has already reduced it in the DCT domain.
 """
 
 from __future__ import annotations
@@ -205,14 +205,15 @@ def _reduced(
 def _resize(source: Any, target: Any) -> None:
     """Bilinear into ``target``, a view of the canvas; large shrinks are averaged first."""
     height, width = target.shape[:2]
-    while (
-        source.shape[0] >= 2 * height
-        and source.shape[1] >= 2 * width
-        and not source.shape[0] % 2
-        and not source.shape[1] % 2
-    ):
-        half = (source.shape[1] // 2, source.shape[0] // 2)
-        source = cv2.resize(source, half, interpolation=cv2.INTER_AREA)
-    shrinks = source.shape[0] > 2 * height and source.shape[1] > 2 * width
-    mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    cv2.resize(source, (width, height), dst=target, interpolation=mode)
+    while True:
+        rows, columns = source.shape[:2]
+        tall, wide = rows >= 2 * height, columns >= 2 * width
+        if not tall and not wide:
+            break
+        # At exactly one half, bilinear samples lie in the middle of two pixels: their average.
+        size, mode = (columns // 2 if wide else columns, rows // 2 if tall else rows), cv2.INTER_LINEAR
+        if (tall and rows % 2) or (wide and columns % 2):
+            # Odd sizes have no exact half. This costs several times as much, and averages only what shrinks.
+            size, mode = (min(columns, width), min(rows, height)), cv2.INTER_AREA
+        source = cv2.resize(source, size, interpolation=mode)
+    cv2.resize(source, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)

@@ -250,6 +250,22 @@ def test_the_border_is_grey_again_after_frames_of_another_shape() -> None:
         assert (tall[0, :, 50:] == 114).all()
 
 
+@pytest.mark.parametrize(
+    "size", [(1280, 720), (1920, 1080), (640, 480), (1296, 972), (1281, 721), (512, 929)]
+)
+@pytest.mark.parametrize("side", [96, 224, 300])
+def test_fine_stripes_become_grey_and_not_coarse_stripes(size: tuple[int, int], side: int) -> None:
+    """Aliasing: a pattern too fine for the input must vanish, not show up as another one."""
+    for axis in (0, 1):
+        if size[1 - axis] < 4 * side:
+            continue  # not fine enough
+        image = np.zeros((size[1], size[0], 3), np.uint8)
+        stripes = np.arange(size[1 - axis]) % 2 == 1
+        image[stripes if axis == 0 else np.s_[:, stripes]] = 255
+        tensor, _ = Preprocessor(PLAIN, tensor_info(side, side)).from_image(image)
+        assert np.abs(tensor[0, 1:-1, 1:-1].astype(int) - 128).max() < 50
+
+
 def test_a_crop_takes_the_middle() -> None:
     image = np.zeros((100, 300, 3), np.uint8)
     image[:, 100:200] = 255

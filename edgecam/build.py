@@ -70,20 +70,25 @@ def overrides(settings: Settings) -> Overrides:
     )
 
 
-def auto_source(report: Report) -> URI:
-    """The first camera found, else the demo scene, saying why."""
+def auto_source(report: Report, wait: bool = False) -> URI:
+    """The first camera found, else the demo scene, saying why; with ``wait`` whatever camera comes first."""
     try:
         return registry.source_uri(cameras.first_camera().path)
     except SourceError as error:
         if cameras.csi_cameras():
             return registry.source_uri("picamera:")
+        if wait:
+            return registry.source_uri("camera:")
         report(f"{error.message}; showing the demo scene instead (edgecam devices tells more)")
         return registry.source_uri("demo:")
 
 
 def create_source(settings: Settings, report: Report) -> Source:
     """The source that the settings name; not opened yet."""
-    uri = auto_source(report) if settings.source == "auto" else registry.source_uri(settings.source)
+    if settings.source == "auto":
+        uri = auto_source(report, settings.wait_for_source)
+    else:
+        uri = registry.source_uri(settings.source)
     source: Source = registry.load(registry.SOURCES, "source scheme", uri.scheme)(uri)
     return source
 
@@ -108,7 +113,12 @@ def run(settings: Settings, report: Report, progress: Progress | None = None) ->
         EdgecamError: something could not be opened, or failed for good.
     """
     sinks = create_sinks(settings)
-    capture = Capture(create_source(settings, report), exit_on_loss=settings.exit_on_source_error)
+    capture = Capture(
+        create_source(settings, report),
+        exit_on_loss=settings.exit_on_source_error,
+        renew=lambda: create_source(settings, report),
+        wait=settings.wait_for_source,
+    )
     # The source opens while the model loads: a camera takes as long as the interpreter.
     capture.start()
     try:

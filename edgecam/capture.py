@@ -1,37 +1,53 @@
-"""The capture thread: opens a source, reads it, and brings it back when it is lost."""
+"""The frames of one source, and what to make of it when it is lost or hangs."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgecam.errors import EdgecamError, SourceError
+from edgecam.errors import EdgecamError, SourceLostError
 from edgecam.meters import RateMeter
+from edgecam.reader import Reader
 from edgecam.slot import LatestSlot
 from edgecam.sources.base import Source
 from edgecam.types import Frame, State
 
 log = logging.getLogger(__name__)
 
-BACKOFF_FIRST = 0.5
-BACKOFF_MAX = 10.0
+#: Seconds that one call of a live source may take before its thread is left behind.
+PATIENCE = 10.0
+#: Threads that may hang at once. With more of them only a new process helps: nothing is tried any more then.
+MOST_LEFT_BEHIND = 3
+#: Seconds in which a new source must give a picture while the thread of the old one still hangs.
+HOPE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureState:
-    """What the capture thread is at; replaced whole, so any thread may read it."""
+    """What the capture is at; replaced whole, so any thread may read it."""
 
     state: State = "starting"
     message: str = ""
 
 
 class Capture:
-    """Owns one source and the thread that reads it.
+    """Owns a source and the thread that reads it.
 
     A live source leaves each frame in ``slot``, where the newest wins; any other waits until its frame is
     taken. A live source that is lost is opened again with growing pauses (0.5 s to 10 s), unless
-    ``exit_on_loss``. The first opening must succeed.
+    ``exit_on_loss``.
+
+    Some drivers block for ever. So somebody else (the main loop) calls :meth:`check` every so often: a thread
+    that has been in one call for too long is left behind with its source, and a new thread opens a new one.
+
+    Args:
+        source: not opened yet.
+        exit_on_loss: a source that is lost ends the capture.
+        renew: makes the same source anew; without it a source that hangs cannot be replaced.
+        wait: a first opening that fails is tried again; otherwise it ends the capture.
 
     Attributes:
         slot: where frames are left; closed when the capture has ended.
@@ -40,115 +56,165 @@ class Capture:
         opened: set once the source has opened, or failed to.
     """
 
-    def __init__(self, source: Source, exit_on_loss: bool = False) -> None:
-        self.source = source
+    def __init__(
+        self,
+        source: Source,
+        exit_on_loss: bool = False,
+        *,
+        renew: Callable[[], Source] | None = None,
+        wait: bool = False,
+    ) -> None:
         self.slot: LatestSlot[Frame] = LatestSlot()
         self.rate = RateMeter()
         self.error: EdgecamError | None = None
         self.lost = 0
         self.status = CaptureState(message="opening " + source.name)
         self.opened = threading.Event()
+        self._renew = renew
         self._exit_on_loss = exit_on_loss
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="edgecam-capture", daemon=True)
+        self._lock = threading.Lock()  # who the reader is, and what it says
+        self._left: list[threading.Thread] = []
+        self._gave_up = False
+        self._hangs_since = 0.0
+        self._before = (0, 0)  # pulse and broken pictures of the readers before
+        self._next_seq = self._first_seq = 0
+        self._reader = Reader(source, self, renew=renew, exit_on_loss=exit_on_loss, wait=wait)
+
+    @property
+    def source(self) -> Source:
+        """The source in use; another object after a hang."""
+        return self._reader.source
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the source itself takes for a picture at most, 0.0 if it does not say."""
+        return float(getattr(self.source, "patience", 0.0))
+
+    @property
+    def pulse(self) -> int:
+        """Grows with each call of the source that returns; stands still while it hangs."""
+        return self._before[0] + self._reader.pulse
+
+    @property
+    def broken(self) -> int:
+        """Pictures that could not be decoded and were skipped."""
+        return self._before[1] + self.source.broken
+
+    @property
+    def left_behind(self) -> int:
+        """Threads that still hang in a source that was given up."""
+        self._left = [thread for thread in self._left if thread.is_alive()]
+        return len(self._left)
+
+    @property
+    def hopeless(self) -> bool:
+        """A thread hangs, and a source made anew did not help: only a new process may."""
+        hangs = bool(self._hangs_since) and time.monotonic() - self._hangs_since > HOPE
+        return self._gave_up or (hangs and self.left_behind > 0)
+
+    @property
+    def ended(self) -> bool:
+        return self.slot.closed
 
     def start(self) -> None:
-        self._thread.start()
+        self._reader.thread.start()
 
-    def stop(self, timeout: float = 5.0) -> None:
+    def stop(self, timeout: float = 1.5) -> None:
         """Ask the thread to end, wait, close the source.
 
-        A read that outlasts ``timeout`` is left behind (the thread is a daemon): some drivers block for ever.
+        A call that outlasts ``timeout`` is left behind (its thread is a daemon): some drivers block for ever.
         """
-        self._stop.set()
+        reader = self._reader
+        reader.stop()
         self.slot.close()
-        if self._thread.ident is None:
+        if reader.thread.ident is None:
             return
-        self._thread.join(timeout)
-        if self._thread.is_alive():
-            log.warning("%s did not return from a read within %.0f s", self.source.name, timeout)
+        reader.thread.join(timeout / 3)
+        if reader.thread.is_alive():
+            reader.close_aside()
+            reader.thread.join(timeout * 2 / 3)
+        if reader.thread.is_alive():
+            log.warning("%s did not return from a call within %g s", reader.source.name, timeout)
 
     def check_opened(self) -> None:
         """Raise what already kept the source from opening; does not wait."""
         if self.opened.is_set() and self.error is not None:
             raise self.error
 
-    @property
-    def ended(self) -> bool:
-        return self.slot.closed
+    def check(self) -> None:
+        """Replace a thread that has been in one call of a live source for too long. Never waits."""
+        reader = self._reader
+        began, source = reader.began, reader.source
+        patience = max(PATIENCE, self.patience)
+        if not began or not source.live or time.monotonic() - began < patience:
+            return
+        if self._gave_up or self._renew is None or self.ended:
+            return
+        error = SourceLostError(f"{source.name} has not answered for {patience:g} s")
+        if self._exit_on_loss:
+            reader.close_aside()
+            self.end(reader, error)
+        elif self.left_behind >= MOST_LEFT_BEHIND:
+            self._gave_up = True
+            log.error("%s, nor did it %d times before: only a new process helps", error, MOST_LEFT_BEHIND)
+        else:
+            self._replace(reader, began, error)
 
-    def _run(self) -> None:
-        try:
-            self._live() if self.source.live else self._file()
-            self.status = CaptureState("ended")
-        except EdgecamError as error:
-            self.error = error
-            self.status = CaptureState("ended", str(error))
-        except Exception as error:
-            log.debug("capture thread", exc_info=True)
-            self.error = SourceError(f"{self.source.name}: {type(error).__name__}: {error}")
-            self.status = CaptureState("ended", str(self.error))
-        finally:
-            self.source.close()
-            self.opened.set()
-            self.slot.close()
+    def _replace(self, reader: Reader, began: float, error: SourceLostError) -> None:
+        with self._lock:
+            if reader.began != began:
+                return  # it came back at the last moment
+            self._before = (self.pulse, self.broken)
+            self._left.append(reader.thread)
+            self._first_seq = self._next_seq
+            self._reader = Reader(
+                reader.source,
+                self,
+                renew=self._renew,
+                exit_on_loss=self._exit_on_loss,
+                wait=True,
+                heir_of=reader,
+            )
+            self.lost += 1
+            self.status = CaptureState("waiting", str(error))
+            self._hangs_since = self._hangs_since or time.monotonic()
+        reader.leave()
+        self._reader.thread.start()
 
-    def _file(self) -> None:
-        self.source.open()
-        self.opened.set()
-        self.status = CaptureState("live")
-        while not self._stop.is_set():
-            frame = self.source.read()
-            if frame is None:
+    # -- what the reader calls, on its thread
+
+    def deliver(self, reader: Reader, frame: Frame) -> None:
+        with self._lock:
+            if reader is not self._reader:
                 return
-            self.rate.tick()
-            while not self.slot.offer(frame, 0.25):
-                if self._stop.is_set():
-                    return
-
-    def _live(self) -> None:
-        self.source.open()
-        self.opened.set()
-        while not self._stop.is_set():
-            try:
-                if self._read_until_end():
-                    return
-            except SourceError as error:
-                if self._exit_on_loss:
-                    raise
-                self._lose(error)
-                if not self._reopen():
-                    return
-
-    def _read_until_end(self) -> bool:
-        """True when the source came to its end or a stop was asked."""
-        while not self._stop.is_set():
-            frame = self.source.read()
-            if frame is None:
-                return True
-            if self.status.state != "live":
-                self.status = CaptureState("live")
+            frame.seq += self._first_seq
+            self._next_seq = frame.seq + 1
+            if self.status.state != "running":
+                self.status = CaptureState("running")
+            self._hangs_since = 0.0
             self.rate.tick(frame.times.captured)
             self.slot.put(frame)
+
+    def offer(self, reader: Reader, frame: Frame, timeout: float) -> bool:
+        if not self.slot.offer(frame, timeout):
+            return False
+        self.rate.tick()
         return True
 
-    def _lose(self, error: SourceError) -> None:
-        self.lost += 1
-        log.warning("%s", error)
-        self.status = CaptureState("lost", str(error))
+    def say(self, reader: Reader, state: State, message: str = "", lost: bool = False) -> None:
+        with self._lock:
+            if reader is not self._reader:
+                return
+            self.lost += lost
+            self.status = CaptureState(state, message)
+            self.opened.set()
 
-    def _reopen(self) -> bool:
-        """True once the source is open again, False when a stop was asked."""
-        pause = BACKOFF_FIRST
-        while not self._stop.wait(pause):
-            self.source.close()
-            try:
-                self.source.open()
-            except SourceError as error:
-                log.debug("%s", error)
-                self.status = CaptureState("lost", str(error))
-                pause = min(pause * 2, BACKOFF_MAX)
-                continue
-            log.info("%s is back", self.source.name)
-            return True
-        return False
+    def end(self, reader: Reader, error: EdgecamError | None) -> None:
+        with self._lock:
+            if reader is not self._reader:
+                return
+            if not self.slot.closed:  # else it was stopped, and any error is but an echo of that
+                self.error = error
+            self.status = CaptureState("ended", "" if self.error is None else str(self.error))
+            self.opened.set()
+            self.slot.close()

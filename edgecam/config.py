@@ -52,6 +52,9 @@ class Settings:
     exit_on_source_error: bool = _option(
         False, Switch(), SOURCE, "End when the camera is lost, in place of waiting for its return"
     )
+    wait_for_source: bool = _option(
+        False, Switch(), SOURCE, "Wait for a camera that is not there yet, in place of ending"
+    )
 
     model: str = _option(
         "detect-coco",

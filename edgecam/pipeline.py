@@ -16,7 +16,7 @@ from edgecam.meters import DurationMeter, RateMeter
 from edgecam.placard import placard
 from edgecam.preprocess import Preprocessor
 from edgecam.sinks.base import Sink, SinkContext
-from edgecam.types import Frame, Image, Packet, Result, Status
+from edgecam.types import Frame, Image, Packet, Result, State, Status
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,11 @@ class Pipeline:
         sinks: where packets go; started here, closed here.
         render: draws a packet's overlay, called at most once a packet and only if a sink asks.
         report: tells the user one line.
+        watch: told the status about four times a second, and how much work is done: the number grows with
+            each result, and with each try to open a camera that is away. It stands still while the work does.
+
+    Attributes:
+        impaired: what does not work as it was asked to, by what it concerns; makes the state ``degraded``.
     """
 
     def __init__(
@@ -119,7 +124,9 @@ class Pipeline:
         render: Callable[[Packet], Image] | None = None,
         options: PipelineOptions | None = None,
         report: Callable[[str], None] = log.info,
+        watch: Callable[[Status, int], None] | None = None,
     ) -> None:
+        self.impaired: dict[str, str] = {}
         self._capture = capture
         self._model = model
         self._sinks = list(sinks)
@@ -127,12 +134,15 @@ class Pipeline:
         self._render = render
         self._options = options or PipelineOptions()
         self._report = report
+        self._watch = watch
+        self._watched_at = 0.0
+        self._work = 0
+        self._pulse = 0
         self._stop_reason = ""
         self._result = RunReport()
         self._inferences = RateMeter()
         self._durations = DurationMeter()
         self._base = Status(
-            source=capture.source.name,
             model=model.name,
             device=model.engine.device,
             runtime=model.engine.runtime,
@@ -207,8 +217,8 @@ class Pipeline:
                     self.stop(f"{result.frames} frames done")
             elif self._capture.ended:
                 return
-            else:
-                self._show_placard(now)
+            self._capture.check()
+            self._look_after(now)
             if options.duration and now - began >= options.duration:
                 self.stop(f"{options.duration:g} s are over")
 
@@ -224,37 +234,55 @@ class Pipeline:
             log.log(level, "frame %d skipped: %s", frame.seq, error)
             return False
         self._result.frames += 1
+        self._work += 1
         self._inferences.tick(frame.times.decoded)
         self._durations.add(frame.times.inferred - frame.times.preprocessed)
         self._push(Packet(frame, found, self._model.labels, self._status(frame), self._render))
         return True
 
-    def _show_placard(self, now: float) -> None:
-        """While no frame comes, tell the viewers why, once a second."""
-        capture = self._capture
-        state, message = capture.status.state, capture.status.message
-        if not capture.source.live:
+    def _look_after(self, now: float) -> None:
+        """Tell who watches how it goes, and while no picture comes, the viewers why."""
+        waits = self._state(now)[0] in ("starting", "waiting")
+        if waits and now - self._last_placard_at >= PLACARD_EVERY and self._capture.source.live:
+            self._last_placard_at = now
+            self._show_placard()
+        if self._watch is None or now - self._watched_at < TICK:
             return
-        silent = now - self._last_frame_at
-        if state == "live":
-            if silent < self._options.stall:
-                return
-            state, message = "lost", f"{capture.source.name}: no frame for {silent:.0f} s"
-        if now - self._last_placard_at < PLACARD_EVERY:
-            return
-        self._last_placard_at = now
-        title = "Starting" if state == "starting" else "No picture"
-        frame = Frame(self._placards, placard(self._size, title, message), source=capture.source.name)
+        self._watched_at = now
+        if waits and self._capture.pulse != self._pulse and not self._capture.hopeless:
+            self._work += 1
+        self._pulse = self._capture.pulse
+        self._watch(self._status(None), self._work)
+
+    def _show_placard(self) -> None:
+        status = self._status(None)
+        title = "Starting" if status.state == "starting" else "Waiting for camera"
+        frame = Frame(self._placards, placard(self._size, title, status.message), source=status.source)
         self._placards += 1
-        status = replace(self._status(None), state=state, message=message)
         self._push(Packet(frame, None, self._model.labels, status))
+
+    def _state(self, now: float, frame: Frame | None = None) -> tuple[State, str]:
+        """What the run is at (while it has a frame in hand: what it is at with that), and the reason."""
+        capture = self._capture
+        status = capture.status
+        if frame is None and status.state != "running":
+            return status.state, status.message
+        stall = max(self._options.stall, capture.patience)
+        if frame is None and capture.source.live and now - self._last_frame_at >= stall:
+            return "waiting", f"{capture.source.name}: no frame for over {stall:g} s"
+        if self.impaired:
+            return "degraded", "; ".join(self.impaired.values())
+        return "running", ""
 
     def _status(self, frame: Frame | None) -> Status:
         self._count()
         result, now = self._result, time.monotonic()
+        state, message = self._state(now, frame)
         return replace(
             self._base,
-            state="live",
+            state=state,
+            message=message,
+            source=self._capture.source.name,
             camera_fps=self._capture.rate.rate(now),
             inference_fps=self._inferences.rate(now),
             inference_ms=self._durations.median() * 1000,
@@ -267,17 +295,18 @@ class Pipeline:
 
     def _count(self) -> None:
         self._result.dropped = self._capture.slot.dropped - self._replaced_before
-        self._result.broken = self._broken + self._capture.source.broken
+        self._result.broken = self._broken + self._capture.broken
         self._result.lost = self._capture.lost
 
     def _push(self, packet: Packet) -> None:
         for sink in self._started:
+            if not sink.failed:
+                try:
+                    sink.push(packet)
+                except Exception as error:
+                    self._fail(sink, error)
             if sink.failed:
-                continue
-            try:
-                sink.push(packet)
-            except Exception as error:
-                self._fail(sink, error)
+                self.impaired[sink.name] = f"{sink.name} stopped: {sink.failed}"
 
     def _fail(self, sink: Sink, error: Exception) -> None:
         """A sink that fails is named once and left alone; the run goes on."""

@@ -20,7 +20,9 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Ints: TypeAlias = npt.NDArray[np.int32]
 Array: TypeAlias = npt.NDArray[Any]
 
-State = Literal["starting", "live", "lost", "ended"]
+#: What a run is at: before its first picture; recognising; the same, but something does not work as it was
+#: asked to; without pictures from its camera, trying again; after its last. The same words everywhere.
+State = Literal["starting", "running", "degraded", "waiting", "ended"]
 
 
 @dataclass(slots=True)
@@ -233,7 +235,7 @@ Result: TypeAlias = Detections | Classification
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of a run at one moment, as shown in the status line and on the page."""
+    """The state of a run at one moment, as shown in the status line, on the page and to systemd."""
 
     state: State = "starting"
     message: str = ""
@@ -249,6 +251,12 @@ class Status:
     dropped: int = 0
     broken: int = 0
     lost: int = 0
+
+    @property
+    def words(self) -> str:
+        """The state for people, with its reason: ``waiting for camera (/dev/video0 was unplugged)``."""
+        state = "waiting for camera" if self.state == "waiting" else self.state
+        return f"{state} ({self.message})" if self.message else state
 
     def as_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {}

@@ -28,12 +28,13 @@ RANKS = {
     "sources": ROOMS,
     "sinks": ROOMS,
     "overlay": ROOMS,
-    "capture": 3,
-    "pipeline": 4,
-    "service": 5,
-    "build": 6,
-    "cli": 7,
-    "__main__": 8,
+    "reader": 3,
+    "capture": 4,
+    "pipeline": 5,
+    "service": 6,
+    "build": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 HEAVY = ("cv2", "tensorflow", "keras", "picamera2", "paho", "numpy", "PIL", "rich", "uvicorn", "starlette")
 

@@ -14,7 +14,7 @@ from edgecam.overlay.colors import BLACK, WHITE, ink_on
 from edgecam.types import Classification, Detections, Frame, Image, Packet, Status
 
 STATUS = Status(
-    "live", model="detect-coco", device="CPU x4", camera_fps=29.97, inference_ms=12.34, age_ms=35.2
+    "running", model="detect-coco", device="CPU x4", camera_fps=29.97, inference_ms=12.34, age_ms=35.2
 )
 SIZES = [(426, 240), (1280, 720), (3840, 2160), (720, 1280)]
 

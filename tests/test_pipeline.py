@@ -13,12 +13,13 @@ import pytest
 
 from edgecam import capture as capture_module
 from edgecam import pipeline as pipeline_module
+from edgecam import reader as reader_module
 from edgecam.capture import Capture
 from edgecam.contract import ModelSpec
 from edgecam.errors import EngineError, FrameError, SinkError, SourceLostError
 from edgecam.pipeline import Model, Pipeline, PipelineOptions
 from edgecam.sinks.base import SinkContext
-from edgecam.types import Classification, Frame, Geometry, Packet, Result, TensorInfo
+from edgecam.types import Classification, Frame, Geometry, Packet, Result, Status, TensorInfo
 
 SPEC = ModelSpec("toy", "classify", "classify", labels=("dark", "bright"))
 
@@ -218,7 +219,7 @@ def test_a_lost_source_shows_a_placard_with_the_reason_and_comes_back(
 ) -> None:
     monkeypatch.setattr(pipeline_module, "TICK", 0.02)
     monkeypatch.setattr(pipeline_module, "PLACARD_EVERY", 0.05)
-    monkeypatch.setattr(capture_module, "BACKOFF_FIRST", 0.3)
+    monkeypatch.setattr(reader_module, "BACKOFF_FIRST", 0.3)
     sink = ListSink()
     steps = [frame(0), lambda: sink.seen.wait(5), SourceLostError("/dev/video0 is unplugged"), frame(7)]
     report = make(ListSource(list(steps), live=True), sink).run()
@@ -227,10 +228,10 @@ def test_a_lost_source_shows_a_placard_with_the_reason_and_comes_back(
     placards = [p for p in sink.packets if p.result is None]
     assert [p.frame.seq for p in results] == [0, 7]
     assert len(placards) >= 2
-    assert {p.status.state for p in placards} == {"lost"}
+    assert {p.status.state for p in placards} == {"waiting"}
     assert placards[0].status.message == "/dev/video0 is unplugged"
     assert placards[0].frame.size == (4, 4)
-    assert results[-1].status.lost == 1 and results[-1].status.state == "live"
+    assert results[-1].status.lost == 1 and results[-1].status.state == "running"
 
 
 def test_a_silent_source_counts_as_lost_though_its_read_still_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,10 +247,103 @@ def test_a_silent_source_counts_as_lost_though_its_read_still_hangs(monkeypatch:
     hang.set()
     runner.join(10)
     placard = next(p for p in sink.packets if p.result is None)
-    assert placard.status.state == "lost" and "no frame for" in placard.status.message
+    assert placard.status.state == "waiting" and "no frame for" in placard.status.message
 
 
 def test_exit_on_source_error_ends_the_run_with_the_reason() -> None:
     source = ListSource([frame(0), SourceLostError("gone"), frame(1)], live=True)
     with pytest.raises(SourceLostError, match="gone"):
         make(source, exit_on_loss=True).run()
+
+
+class Watch:
+    """Notes what the run tells about itself."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Status, int]] = []
+
+    def __call__(self, status: Status, work: int) -> None:
+        self.told.append((status, work))
+
+    @property
+    def states(self) -> list[str]:
+        return list(dict.fromkeys(status.state for status, _ in self.told))
+
+
+def test_who_watches_is_told_the_state_and_the_work_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "TICK", 0.02)
+    monkeypatch.setattr(reader_module, "BACKOFF_FIRST", 0.1)
+    watch, sink = Watch(), ListSink()
+    pause = threading.Event()
+    steps = [
+        frame(0),
+        lambda: pause.wait(0.1),
+        SourceLostError("unplugged"),
+        frame(1),
+        lambda: pause.wait(0.1),
+    ]
+    make(ListSource(list(steps), live=True), sink, watch=watch).run()
+    assert watch.states == ["running", "waiting"]
+    waiting = next(status for status, _ in watch.told if status.state == "waiting")
+    assert waiting.words == "waiting for camera (unplugged)"
+    assert watch.told[-1][1] > watch.told[0][1]
+
+
+def test_no_work_is_done_while_every_picture_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "TICK", 0.0)
+    watch = Watch()
+    make(ListSource([broken_frame(i) for i in range(30)], live=False), watch=watch).run()
+    assert {work for _, work in watch.told} == {0}
+
+
+def test_no_work_is_done_while_a_read_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "TICK", 0.01)
+    hang, watch = threading.Event(), Watch()
+    source = ListSource([frame(0), lambda: hang.wait(10)], live=True)
+    pipeline = make(source, watch=watch, options=PipelineOptions(stall=0.05, duration=0.5))
+    pipeline.run()
+    hang.set()
+    waiting = [work for status, work in watch.told if status.state == "waiting"]
+    # One, because the read that brought the frame before came back: nothing more after that.
+    assert len(waiting) > 5 and len(set(waiting[1:])) == 1
+
+
+def test_a_sink_that_fails_makes_the_run_degraded() -> None:
+    sink, watch = ListSink(), Watch()
+    bad = ListSink("record:full.mp4", fail_push=True)
+    make(ListSource([frame(i) for i in range(5)]), bad, sink, watch=watch).run()
+    assert [p.status.state for p in sink.packets] == ["running"] + ["degraded"] * 4
+    assert sink.packets[-1].status.words == "degraded (record:full.mp4 stopped: OSError: disk full)"
+
+
+def test_the_last_frame_of_a_file_is_running_though_its_reader_has_ended() -> None:
+    sink, read = ListSink(), threading.Event()
+    source = ListSource([frame(0)])
+    capture = Capture(source)
+    capture.start()
+    model = Model(SPEC, ToyPreprocessor(), ToyEngine(), ToyHead())  # type: ignore[arg-type]
+    while not capture.ended:
+        read.wait(0.01)
+    Pipeline(capture, model, [sink]).run()
+    assert [p.status.state for p in sink.packets] == ["running"]
+
+
+def test_a_reader_that_hangs_is_replaced_without_the_run_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "TICK", 0.01)
+    monkeypatch.setattr(capture_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(reader_module, "GRACE", 0.01)
+    hang, sink = threading.Event(), ListSink()
+    sources = iter(
+        [
+            ListSource([frame(0), lambda: hang.wait(10)], live=True),
+            ListSource([frame(0), frame(1)], live=True, broken=2),
+        ]
+    )
+    capture = Capture(next(sources), renew=lambda: next(sources))
+    capture.start()
+    model = Model(SPEC, ToyPreprocessor(), ToyEngine(), ToyHead())  # type: ignore[arg-type]
+    report = Pipeline(capture, model, [sink]).run()
+    hang.set()
+    seen = [p.frame.seq for p in sink.packets if p.result is not None]
+    assert seen[0] == 0 and seen[-1] == 2
+    assert (report.lost, report.broken, report.reason) == (1, 2, "the source ended")

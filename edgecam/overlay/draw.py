@@ -137,6 +137,7 @@ class Overlay:
 def status_texts(status: Status) -> list[str]:
     """What the status line says, most important first."""
     texts = [
+        status.words if status.state == "degraded" else "",
         f"camera {status.camera_fps:.1f} FPS",
         f"inference {status.inference_fps:.1f} FPS",
         f"{status.inference_ms:.1f} ms",

@@ -88,7 +88,7 @@ class JsonlSink(WorkerSink):
 def encode(packet: Packet) -> bytes:
     """A packet as its line, newline included. Numbers that JSON has not (NaN) become null."""
     record: dict[str, Any] = {"schema": SCHEMA, **packet.record()}
-    if packet.result is None:
+    if packet.result is None or packet.status.message:
         record["message"] = packet.status.message
     try:
         text = _compact(record)

@@ -16,6 +16,9 @@ class Source(Protocol):
         name: what to show, without credentials.
         total: number of frames if known, else None.
         broken: pictures that could not be decoded and were skipped so far.
+
+    A live source that paces itself may have an attribute ``patience`` too: the seconds after which a read is
+    late. Any other one hangs after 10 s, and is then replaced by a new one.
     """
 
     live: bool

@@ -87,6 +87,7 @@ class DemoSource:
         self._seq = 0
         self._wall: Image | None = None
         self._pacer = Pacer(slack=1 / self.fps)
+        self.patience = 2 / self.fps
 
     def open(self) -> None:
         try:

@@ -102,6 +102,7 @@ class ImagesSource:
         self._loop: bool = options["loop"]
         self._fps: float = options["fps"] or 1.0
         self._pacer = Pacer(slack=1 / self._fps)
+        self.patience = 2 / self._fps
         self._base = Path()
         self._paths: list[Path] = []
         self._index = 0

@@ -122,6 +122,7 @@ class SyntheticSource:
         self.broken = 0
         self._seq = 0
         self._pacer = Pacer(slack=1 / self.fps)
+        self.patience = 2 / self.fps
         self._back_at: float | None = None  # when a played loss ends; None before it
         self._stalled = False
         rng = np.random.default_rng(options["seed"])

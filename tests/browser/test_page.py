@@ -28,7 +28,7 @@ class Feed:
 
     def __init__(self, sink: WebSink) -> None:
         self.result: Result | None = detections()
-        self.state: State = "live"
+        self.state: State = "running"
         self.message = ""
         self.source = "camera:0"
         self.labels: tuple[str, ...] = LABELS
@@ -68,7 +68,7 @@ class Feed:
             frames=self.frames,
             dropped=1234,
         )
-        result = self.result if self.state == "live" else None
+        result = self.result if self.state == "running" else None
         packet = Packet(Frame(self.frames, image), result, self.labels, status)
         self.frames += 1
         return packet
@@ -106,7 +106,7 @@ def feed(sink: WebSink) -> Iterator[Feed]:
 def page(browser: Browser, sink: WebSink, feed: Feed) -> Browser:
     """The page, live."""
     browser.open(sink.url)
-    browser.wait_text("#state", "Live")
+    browser.wait_text("#state", "Running")
     wait_for_picture(browser)
     return browser
 
@@ -284,13 +284,13 @@ def test_snapshot_and_full_screen(page: Browser) -> None:
 
 def test_a_lost_camera_is_told_and_comes_back(page: Browser, feed: Feed) -> None:
     feed.message = "/dev/video0 is gone"
-    feed.state = "lost"
-    page.wait_text("#state", "Camera lost")
+    feed.state = "waiting"
+    page.wait_text("#state", "Waiting for camera")
     page.wait_text("#notice", "/dev/video0 is gone")
     assert page.text("#empty") == "No picture to look at"
-    assert "Camera lost" in page.run("return document.title")
-    feed.state = "live"
-    page.wait_text("#state", "Live")
+    assert "Waiting for camera" in page.run("return document.title")
+    feed.state = "running"
+    page.wait_text("#state", "Running")
     assert page.text("#notice") == ""
     wait_for_motion(page)
 
@@ -299,7 +299,7 @@ def test_silence_is_told(browser: Browser, sink: WebSink) -> None:
     browser.open(sink.url)
     browser.wait_text("#notice", "Waiting for the first picture")
     sink.push(Camera().packet())
-    browser.wait_text("#state", "Live")
+    browser.wait_text("#state", "Running")
     browser.wait_text("#state", "Stalled")
     browser.wait_text("#notice", "No news from the camera")
 
@@ -307,14 +307,14 @@ def test_silence_is_told(browser: Browser, sink: WebSink) -> None:
 def test_the_page_comes_back_when_the_server_does(browser: Browser) -> None:
     with running() as first, Feed(first):
         browser.open(first.url)
-        browser.wait_text("#state", "Live")
+        browser.wait_text("#state", "Running")
         wait_for_picture(browser)
         port = urlsplit(first.url).port
     browser.wait_text("#state", "Stopped")
     browser.wait_text("#notice", "comes back by itself")
     assert len(pixels(browser)) > 1000  # the last picture stays
     with running(f"web:?port={port}") as second, Feed(second):
-        browser.wait_text("#state", "Live")
+        browser.wait_text("#state", "Running")
         wait_for_motion(browser)
         assert not [line for line in browser.complaints() if "ERR_CONNECTION_REFUSED" not in line]
 
@@ -346,7 +346,7 @@ def until_status(sink: WebSink, right: Callable[[dict[str, int]], bool]) -> None
 def test_a_connection_lost_in_silence_is_made_anew(browser: Browser, sink: WebSink) -> None:
     sink.push(Camera().packet())
     browser.open(sink.url)
-    browser.wait_text("#state", "Live")
+    browser.wait_text("#state", "Running")
     browser.run("window.before = events; latestAt = -1e6")
     browser.wait("a new connection", lambda: browser.run("return events !== null && events !== before"))
     # The packet that greets the new connection is old news, and is not taken for life.
@@ -361,7 +361,7 @@ def test_a_page_that_nobody_sees_lets_the_camera_go(page: Browser, sink: WebSink
     page.run(show, True)
     until_status(sink, lambda found: found["viewers"] == 0 and found["listeners"] == 0)
     page.run(show, False)
-    page.wait_text("#state", "Live")
+    page.wait_text("#state", "Running")
     wait_for_motion(page)
 
 
@@ -375,7 +375,7 @@ def test_signing_in(browser: Browser, tmp_path: Path) -> None:
         browser.wait_text("form", "not the right token")
         browser.type("#token", "sesame")
         browser.key("Enter")
-        browser.wait_text("#state", "Live")
+        browser.wait_text("#state", "Running")
         wait_for_motion(browser)
         assert browser.run("return location.href") == sink.url
         assert browser.run("return document.cookie") == ""  # out of every script's reach
@@ -383,5 +383,5 @@ def test_signing_in(browser: Browser, tmp_path: Path) -> None:
     with running(f"web:?port={port}&token=other") as sink, Feed(sink):
         browser.wait_text("form", "Enter the token")
         browser.open(sink.link)
-        browser.wait_text("#state", "Live")
+        browser.wait_text("#state", "Running")
         assert "other" not in browser.run("return location.href")

@@ -44,7 +44,7 @@ def packet(
     *,
     captured: float | None = None,
     media_time: float | None = None,
-    state: State = "live",
+    state: State = "running",
     message: str = "",
     name: str = "",
 ) -> Packet:
@@ -55,4 +55,4 @@ def packet(
         np.array([[4, 5, 20, 30]], np.float32), np.array([0.75], np.float32), np.array([0], np.int32)
     )
     status = Status(state, message)
-    return Packet(frame, found if state == "live" else None, ["person", "dog"], status)
+    return Packet(frame, found if state == "running" else None, ["person", "dog"], status)

@@ -62,18 +62,18 @@ def test_placards_give_one_line_for_each_change(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     sent = [
         packet(0),
-        packet(0, state="lost", message="unplugged"),
-        packet(1, state="lost", message="unplugged, 2 s"),
+        packet(0, state="waiting", message="unplugged"),
+        packet(1, state="waiting", message="unplugged, 2 s"),
         packet(1),
-        packet(2, state="lost", message="again"),
+        packet(2, state="waiting", message="again"),
     ]
     run(f"jsonl:{path}", sent)
     lines = read(path)
     assert [(line["state"], line.get("message")) for line in lines] == [
-        ("live", None),
-        ("lost", "unplugged"),
-        ("live", None),
-        ("lost", "again"),
+        ("running", None),
+        ("waiting", "unplugged"),
+        ("running", None),
+        ("waiting", "again"),
     ]
     assert "detections" not in lines[1] and lines[1]["ms"] == {}
 
@@ -190,7 +190,7 @@ def test_every_key_is_documented_and_nothing_else() -> None:
     top = Classification(np.ones(1, np.float32), np.zeros(1, np.int32))
     written = [
         sample,
-        packet(state="lost"),
+        packet(state="waiting"),
         Packet(sample.frame, points, ["a"], sample.status),
         Packet(sample.frame, top, ["a"], sample.status),
     ]

@@ -97,8 +97,8 @@ def test_a_lost_camera_is_a_placard_that_lasts(tmp_path: Path) -> None:
             0, shade(250, 64, 48), captured=99.0, state="starting"
         ),  # before the first frame: not recorded
         packet(0, shade(60), captured=100.0),
-        packet(0, shade(10), captured=103.0, state="lost"),
-        packet(1, shade(10), captured=104.0, state="lost"),
+        packet(0, shade(10), captured=103.0, state="waiting"),
+        packet(1, shade(10), captured=104.0, state="waiting"),
         packet(1, shade(90), captured=109.0),
     ]
     record(f"record:{tmp_path}/out.mp4?codec=mpeg4", packets, live=True)

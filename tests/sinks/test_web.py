@@ -147,7 +147,7 @@ def test_events_are_the_packets_records_with_the_status() -> None:
         for packet in (
             camera.packet(),
             camera.packet(result=classes()),
-            camera.packet(state="lost", message="x"),
+            camera.packet(state="waiting", message="x"),
         ):
             sink.push(packet)
             event = events.event()
@@ -203,16 +203,16 @@ def test_health_follows_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
         assert health(sink) == (503, {"state": "starting", "reason": "no picture yet", "age": None})
         sink.push(camera.packet())
         code, body = health(sink)
-        assert (code, body["state"], body["reason"]) == (200, "live", "")
-        sink.push(camera.packet(state="lost", message="unplugged"))
+        assert (code, body["state"], body["reason"]) == (200, "running", "")
+        sink.push(camera.packet(state="waiting", message="unplugged"))
         code, body = health(sink)
-        assert (code, body["state"], body["reason"]) == (503, "lost", "unplugged")
+        assert (code, body["state"], body["reason"]) == (503, "waiting", "unplugged")
         sink.push(camera.packet(state="ended"))
         assert health(sink)[0] == 503
         monkeypatch.setattr(site, "STALE", -1.0)
         sink.push(camera.packet())
         code, body = health(sink)
-        assert (code, body["state"]) == (503, "stalled")
+        assert (code, body["state"]) == (503, "degraded")
         assert "s old" in str(body["reason"])
 
 
@@ -225,7 +225,7 @@ def test_status_counts_viewers() -> None:
         body = httpx.get(f"{sink.url}api/status").json()
         assert (body["viewers"], body["listeners"], body["encoded"], body["dropped"]) == (1, 1, 1, 0)
         assert body["status"] == packet.status.as_dict()
-        assert body["health"] == "live"
+        assert body["health"] == "running"
 
 
 @pytest.mark.parametrize(

@@ -203,9 +203,9 @@ def test_the_token_is_never_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_health_without_the_token_is_the_bare_state() -> None:
     with running(WITH_TOKEN) as sink:
-        sink.push(Camera().packet(state="lost", message="rtsp://garage/ does not answer"))
+        sink.push(Camera().packet(state="waiting", message="rtsp://garage/ does not answer"))
         bare = httpx.get(f"{sink.url}healthz")
-        assert (bare.status_code, bare.json()) == (503, {"state": "lost"})
+        assert (bare.status_code, bare.json()) == (503, {"state": "waiting"})
         full = httpx.get(f"{sink.url}healthz", params={"token": TOKEN})
         assert full.json()["reason"] == "rtsp://garage/ does not answer"
 

@@ -70,7 +70,7 @@ def test_a_newcomer_sees_the_placard_of_a_lost_camera_at_once() -> None:
     camera = Camera()
     with running() as sink:
         sink.push(camera.packet())
-        sink.push(camera.packet(picture(200), state="lost", message="unplugged"))
+        sink.push(camera.packet(picture(200), state="waiting", message="unplugged"))
         for _ in range(2):  # the second newcomer too, although nothing new came
             with Viewer(sink) as viewer:
                 assert viewer.value() == pytest.approx(200, abs=2)

@@ -55,14 +55,14 @@ class Camera:
         image: Image | None = None,
         *,
         result: Result | None = None,
-        state: State = "live",
+        state: State = "running",
         message: str = "",
         render: Callable[[Packet], Image] | None = None,
     ) -> Packet:
         frame = Frame(self.seq, picture(self.seq % 256) if image is None else image, source="camera:0")
         status = Status(state=state, message=message, source="camera:0", model="detect", frames=self.seq)
         self.seq += 1
-        if result is None and state == "live":
+        if result is None and state == "running":
             result = detections()
         return Packet(frame, result, LABELS, status, render or self._draw)
 

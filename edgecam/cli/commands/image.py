@@ -151,7 +151,7 @@ class Recogniser:
             console.error(f"skipped: {error.message}")
             return
         result = self._model.run(frame)
-        packet = Packet(frame, result, self._model.labels, Status(state="live"), self._overlay.draw)
+        packet = Packet(frame, result, self._model.labels, Status(state="running"), self._overlay.draw)
         record = packet.record()
         if self._out is not None:
             record["annotated"] = str(self._write_copy(self._out, path, packet))

@@ -233,12 +233,12 @@ class Site:
     async def healthz(self, request: Request) -> Response:
         """200 while pictures flow, else 503 and why. Who shows no token learns the bare state only."""
         arrival = self._hub.newest()
-        state, reason = _health(arrival)
+        state, reason, well = _health(arrival)
         body: dict[str, Any] = {"state": state}
         if request.scope["edgecam.trusted"]:
             body |= {"reason": reason, "age": None if arrival is None else _age(arrival)}
         headers = {"cache-control": "no-store"}
-        return JSONResponse(body, status_code=200 if state == "live" else 503, headers=headers)
+        return JSONResponse(body, status_code=200 if well else 503, headers=headers)
 
     async def status(self, request: Request) -> Response:
         """The status of the run and of this server."""
@@ -277,15 +277,17 @@ def _age(arrival: Arrival) -> float:
     return round(time.monotonic() - arrival.at, 2)
 
 
-def _health(arrival: Arrival | None) -> tuple[str, str]:
-    """The state for a watchdog, and the reason why it is not live."""
+def _health(arrival: Arrival | None) -> tuple[str, str, bool]:
+    """The state for a watchdog, its reason, and whether pictures flow."""
     if arrival is None:
-        return "starting", "no picture yet"
+        return "starting", "no picture yet", False
     status = arrival.packet.status
     age = _age(arrival)
-    if status.state == "live" and age > STALE:
-        return "stalled", f"the last picture is {age:.0f} s old"
-    return status.state, status.message
+    flows = status.state in ("running", "degraded")
+    if flows and age > STALE:
+        # While a camera is away there is a placard each second, so it is the run itself that stands still.
+        return "degraded", f"the last picture is {age:.0f} s old", False
+    return status.state, status.message, flows
 
 
 def _unavailable(reason: str) -> Response:

@@ -169,8 +169,9 @@ addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
 // ---- state
 
 const TITLES = {
-  connecting: "Connecting", starting: "Starting", live: "Live", stalled: "Stalled",
-  lost: "Camera lost", ended: "Ended", offline: "No connection",
+  starting: "Starting", running: "Running", degraded: "Degraded", waiting: "Waiting for camera", ended: "Ended",
+  // The page's own, about its way to edgecam:
+  connecting: "Connecting", stalled: "Stalled", offline: "No connection",
 };
 
 function state() {
@@ -197,7 +198,7 @@ function refresh() {
   text("state", title);
   text("notice-title", title);
   text("notice-text", note);
-  document.title = name === "live" ? `${headline || "Live"} · edgecam` : `${title} · edgecam`;
+  document.title = name === "running" ? `${headline || "Running"} · edgecam` : `${title} · edgecam`;
 }
 
 // ---- results

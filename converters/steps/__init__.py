@@ -1,0 +1,44 @@
+"""The steps by name, loaded when they are used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from edgecam.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from converters.steps.base import Step
+
+#: name -> "module:Class", in the order in which they are usually run
+STEPS = {
+    "data": "converters.steps.data:DataStep",
+    "quantize": "converters.steps.quantize:QuantizeStep",
+    "evaluate": "converters.steps.evaluate:EvaluateStep",
+    "embed": "converters.steps.embed:EmbedStep",
+    "edgetpu": "converters.steps.edgetpu:EdgeTpuStep",
+    "report": "converters.steps.report:ReportStep",
+}
+
+#: name -> its line in the overview
+SUMMARIES = {
+    "data": "Find the pictures, check them and split them.",
+    "quantize": "From a Keras model and pictures to a proven int8 model.",
+    "evaluate": "Judge the variants on the test pictures; the quality gate.",
+    "embed": "Write contract, report card and golden samples into the final file.",
+    "edgetpu": "Compile for the Edge TPU, or say what would not run on it.",
+    "report": "Make the page with figures and pictures.",
+}
+
+
+def load(name: str) -> Step:
+    """A new step.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name not in STEPS:
+        raise UnknownNameError("step", name, STEPS)
+    module, _, attribute = STEPS[name].partition(":")
+    step: Step = getattr(importlib.import_module(module), attribute)()
+    return step

@@ -269,6 +269,6 @@ def choose(
             key = (distance, rank) if size else (slow, rank, distance)
             options.append((key, (offer.fourcc, *got)))
     if not options:
-        has = ", ".join(f.fourcc for f in formats) or "none"
+        has = ", ".join(f.fourcc for f in formats if f.fourcc in DECODABLE) or "none that can be decoded"
         raise UsageError(f"the camera has no format {' or '.join(names)}", f"it has: {has}")
     return min(options)[1]

@@ -139,14 +139,14 @@ def parse_uri(text: str) -> URI:
 def source_uri(text: str) -> URI:
     """Normalise what a user types for a source.
 
-    ``0`` and ``/dev/video0`` become ``camera:``; an existing folder, a glob or a picture becomes ``images:``;
-    another path becomes ``video:``.
+    ``0`` and ``/dev/video0``, also with options (``0?fps=5``), become ``camera:``; an existing folder, a glob
+    or a picture becomes ``images:``; another path becomes ``video:``.
 
     Raises:
         UnknownNameError: an unknown scheme (the known ones are listed).
     """
-    if text.isdigit() or text.startswith("/dev/"):
-        return URI("camera", text, {}, f"camera:{text}")
+    if re.fullmatch(r"(\d+|/dev/[^?]+)(\?.*)?", text):
+        return parse_uri(f"camera:{text}")
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)
     # os.path, for pathlib raises where a folder on the way may not be read; the source says that better.
     if scheme and not os.path.exists(text):  # noqa: PTH110

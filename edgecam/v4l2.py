@@ -71,13 +71,14 @@ ENUM_FRAMEINTERVALS = request(_READ | _WRITE, 75, FRMIVAL)
 
 
 def fourcc(name: str) -> int:
-    """``"YUYV"`` as the kernel's number."""
-    return int.from_bytes(name.encode("ascii"), "little")
+    """``"YUYV"`` as the kernel's number; shorter names are filled with spaces."""
+    return int.from_bytes(name.ljust(4).encode("ascii"), "little")
 
 
 def fourcc_name(number: int) -> str:
-    """The kernel's number as four letters."""
-    return number.to_bytes(4, "little").decode("ascii", "replace")
+    """The kernel's number as up to four letters, with ``-BE`` where the top bit says big-endian."""
+    name = (number & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", "replace").rstrip()
+    return f"{name}-BE" if number >> 31 else name
 
 
 def _text(raw: bytes) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from edgecam import cameras, jpeg, v4l2
 from edgecam.errors import FrameError, SourceError, SourceLostError, UsageError
-from edgecam.registry import SOURCES, load, parse_uri
+from edgecam.registry import SOURCES, load, parse_uri, source_uri
 from edgecam.sources import camera
 from edgecam.sources.camera import CameraSource, to_rgb
 from edgecam.types import Frame, Image
@@ -103,6 +103,22 @@ def read(source: CameraSource) -> Frame:
 
 def test_it_is_registered() -> None:
     assert load(SOURCES, "source", "camera") is CameraSource
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "query"),
+    [
+        ("0", "0", {}),
+        ("2?fps=5", "2", {"fps": "5"}),
+        ("/dev/video0", "/dev/video0", {}),
+        ("/dev/video0?size=640x480", "/dev/video0", {"size": "640x480"}),
+        ("/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1", "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1", {}),
+        ("camera:", "", {}),
+    ],
+)
+def test_what_people_type_for_a_camera(text: str, path: str, query: dict[str, str]) -> None:
+    uri = source_uri(text)
+    assert (uri.scheme, uri.path, uri.query) == ("camera", path, query)
 
 
 def test_jpeg_bytes_stay_on_the_frame(script: deque[Grab | OSError]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from edgecam import __version__
+from edgecam import __version__, journal
 from edgecam.cli.base import CONTEXT, common_options
 from edgecam.errors import EdgecamError
 
@@ -79,49 +79,49 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-def main(argv: Sequence[str] | None = None) -> NoReturn:
+def main(argv: Sequence[str] | None = None, command: click.Group = cli, prog: str = "edgecam") -> NoReturn:
     """Run a command line and end the process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A file name need not be text, and a terminal need not know every letter: no reason to fail.
             stream.reconfigure(errors="backslashreplace")
-    code = execute(sys.argv[1:] if argv is None else argv)
+    code = execute(sys.argv[1:] if argv is None else argv, command, prog)
     try:
         sys.stdout.flush()
     except OSError as error:
         # Who read our output may have gone (edgecam ... | head): then nothing is left to say.
         if code == 0 and not isinstance(error, BrokenPipeError):
-            code = fail(f"cannot write the output ({error.strerror})", 1, debug=False)
+            code = fail(f"cannot write the output ({error.strerror})", 1, False, prog)
         # What is left in the buffer must not be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
-def execute(argv: Sequence[str]) -> int:
+def execute(argv: Sequence[str], command: click.Group = cli, prog: str = "edgecam") -> int:
     """Run a command line; its exit code. Every error becomes one line on standard error."""
     debug = "--debug" in argv
     try:
-        result: Any = cli.main(list(argv), prog_name="edgecam", standalone_mode=False)
+        result: Any = command.main(list(argv), prog_name=prog, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except EdgecamError as error:
-        return fail(str(error), error.exit_code, debug)
+        return fail(str(error), error.exit_code, debug, prog)
     except click.UsageError as error:
         where = f" ({error.ctx.command_path} --help tells more)" if error.ctx else ""
-        return fail(error.format_message().rstrip(".") + where, 2, debug)
+        return fail(error.format_message().rstrip(".") + where, 2, debug, prog)
     except click.ClickException as error:
-        return fail(error.format_message(), error.exit_code, debug)
+        return fail(error.format_message(), error.exit_code, debug, prog)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return fail(f"cannot write the output ({error.strerror})", 1, debug)
+            return fail(f"cannot write the output ({error.strerror})", 1, debug, prog)
         hint = "" if debug else "; run it again with --debug and report what it prints"
-        return fail(f"unexpected error: {type(error).__name__}: {error}{hint}", 1, debug)
+        return fail(f"unexpected error: {type(error).__name__}: {error}{hint}", 1, debug, prog)
 
 
-def fail(message: str, code: int, debug: bool) -> int:
+def fail(message: str, code: int, debug: bool, prog: str) -> int:
     if debug:
         traceback.print_exc()
     with contextlib.suppress(BrokenPipeError):
-        print("edgecam: " + " ".join(line.strip() for line in message.splitlines()), file=sys.stderr)
+        print(f"{prog}: " + " ".join(line.strip() for line in message.splitlines()), file=sys.stderr)
     return code

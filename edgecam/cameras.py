@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import getpass
 import grp
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from typing import Any
 
 from edgecam import v4l2
 from edgecam.errors import SourceError, UsageError
+
+log = logging.getLogger(__name__)
 
 # Formats that we turn into pictures, the best first: JPEG needs the least of the bus and of us.
 DECODABLE = ("MJPG", "JPEG", "YUYV", "UYVY", "YVYU", "NV12", "NV21", "YU12", "YV12", "RGB3", "BGR3", "GREY")
@@ -133,10 +136,14 @@ def csi_cameras() -> list[str]:
     """Models of the cameras that Picamera2 sees on the CSI port; imports Picamera2 if it is installed."""
     try:
         from picamera2 import Picamera2
+
+        # libcamera lists USB cameras as well; those are cameras of ours.
+        return [str(c["Model"]) for c in Picamera2.global_camera_info() if "/usb" not in str(c.get("Id", ""))]
     except ImportError:
         return []
-    # libcamera lists USB cameras as well; those are cameras of ours.
-    return [str(c["Model"]) for c in Picamera2.global_camera_info() if "/usb" not in str(c.get("Id", ""))]
+    except Exception as error:  # parts of it that were compiled for another NumPy fail in many ways
+        log.warning("Picamera2 does not load (%s: %s)", type(error).__name__, error)
+        return []
 
 
 def explain(path: str, error: OSError) -> SourceError:
@@ -212,23 +219,35 @@ def _links(path: str) -> tuple[str, ...]:
 
 
 def _forbidden(path: str) -> SourceError:
-    """Whose permission is missing: the group's, a new log-in, or that of a sandbox around us."""
+    """Whose permission is missing: the group's, a new log-in's, or that of a sandbox around us."""
+    what = f"no permission to use camera {path}"
     try:
-        status = Path(path).stat()
-        group = grp.getgrgid(status.st_gid)
-    except (OSError, KeyError):
-        return SourceError(
-            f"no permission to use camera {path}", "sudo usermod -aG video $USER, then log in again"
-        )
-    what = f"no permission to use camera {path} of group {group.gr_name}"
-    if os.geteuid() == 0 or status.st_gid in os.getgroups():
+        gid = Path(path).stat().st_gid
+    except OSError:
+        return SourceError(what, "sudo usermod -aG video $USER, then log out and in again")
+    if os.geteuid() == 0 or gid in os.getgroups():
         return SourceError(
             f"the sandbox around this program forbids camera {path}",
             f"systemd: DeviceAllow={path} rw, container: --device {path}",
         )
-    if getpass.getuser() in group.gr_mem:
-        return SourceError(what, "you are a member since your last log-in: log out and in again")
-    return SourceError(what, f"sudo usermod -aG {group.gr_name} $USER, then log out and in again")
+    if gid == 0:
+        return SourceError(f"{what} of root alone", f"sudo chgrp video {path} && sudo chmod g+rw {path}")
+    try:
+        group = grp.getgrgid(gid)
+    except KeyError:  # a container that knows not the groups of its host
+        return SourceError(f"{what} of group {gid}", f"container: --group-add {gid}")
+    if _user() in group.gr_mem:
+        remedy = "you became a member after you logged in: log out and in again"
+    else:
+        remedy = f"sudo usermod -aG {group.gr_name} $USER, then log out and in again"
+    return SourceError(f"{what} of group {group.gr_name}", remedy)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name
+        return ""
 
 
 def _holder(path: str) -> str:

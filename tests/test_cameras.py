@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,34 +192,42 @@ def test_errors_in_plain_words(code: int, text: str) -> None:
 
 
 @pytest.fixture
-def owned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """A node of group video, seen by a user of some groups; says what is explained."""
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What a user who may not open a node is told; 4242 is group video with ``members``."""
 
-    def explain(euid: int, groups: list[int], members: list[str]) -> str:
+    def explain(*, gid: int = 4242, euid: int = 1000, groups: tuple[int, ...] = (), members: str = "") -> str:
         node = tmp_path / "video0"
         node.touch()
-        gid = node.stat().st_gid
-        entry = grp.struct_group(("video", "x", gid, members))
-        monkeypatch.setattr(grp, "getgrgid", lambda wanted: {gid: entry}[wanted])
+        status = os.stat_result((0o20660, 0, 0, 1, 0, gid, 0, 0, 0, 0))
+        monkeypatch.setattr(Path, "stat", lambda self: status)
+        entry = grp.struct_group(("video", "x", 4242, members.split()))
+        monkeypatch.setattr(grp, "getgrgid", lambda wanted: {4242: entry}[wanted])
         monkeypatch.setattr(os, "geteuid", lambda: euid)
-        monkeypatch.setattr(os, "getgroups", lambda: [g if g else gid for g in groups])
+        monkeypatch.setattr(os, "getgroups", lambda: list(groups))
         monkeypatch.setenv("LOGNAME", "ann")
-        return str(cameras.explain(str(node), PermissionError(errno.EACCES, "")))
+        error = cameras.explain(str(node), PermissionError(errno.EACCES, ""))
+        monkeypatch.undo()
+        return str(error)
 
     return explain
 
 
-def test_permission_names_the_group(owned: Callable[..., str]) -> None:
-    assert "of group video: sudo usermod -aG video $USER, then log out and in again" in owned(1000, [], [])
+def test_permission_names_the_group(refused: Callable[..., str]) -> None:
+    assert "of group video: sudo usermod -aG video $USER, then log out and in again" in refused()
 
 
-def test_a_new_member_is_told_to_log_in_again(owned: Callable[..., str]) -> None:
-    assert "you are a member since your last log-in" in owned(1000, [], ["ann"])
+def test_a_new_member_is_told_to_log_in_again(refused: Callable[..., str]) -> None:
+    assert "of group video: you became a member after you logged in" in refused(members="bob ann")
 
 
-def test_a_member_or_root_is_told_of_the_sandbox(owned: Callable[..., str]) -> None:
-    for euid, groups in ((1000, [0]), (0, [])):
-        assert "DeviceAllow=" in owned(euid, groups, ["ann"])
+def test_a_member_or_root_is_told_of_the_sandbox(refused: Callable[..., str]) -> None:
+    assert "DeviceAllow=" in refused(groups=(4242,), members="ann")
+    assert "DeviceAllow=" in refused(euid=0)
+
+
+def test_a_group_without_a_name_or_none_at_all(refused: Callable[..., str]) -> None:
+    assert "of group 555: container: --group-add 555" in refused(gid=555)
+    assert "of root alone: sudo chgrp video" in refused(gid=0)
 
 
 def test_busy_names_the_program_that_holds_it(tmp_path: Path) -> None:
@@ -273,3 +282,30 @@ def test_a_format_it_has_not_lists_what_it_has() -> None:
 def test_csi_cameras_without_picamera2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     assert cameras.csi_cameras() == []
+
+
+def test_csi_cameras_are_told_from_usb_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Picamera2:
+        @staticmethod
+        def global_camera_info() -> list[dict[str, str]]:
+            return [
+                {"Model": "imx708", "Id": "/base/soc/i2c0mux/i2c@1/imx708@1a"},
+                {"Model": "C270", "Id": "/base/soc/usb@7e980000/usb-port@1-1.2:1.0-046d:0825"},
+            ]
+
+    module = types.ModuleType("picamera2")
+    module.Picamera2 = Picamera2  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    assert cameras.csi_cameras() == ["imx708"]
+
+
+def test_a_picamera2_that_does_not_load_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(types.ModuleType):
+        def __getattr__(self, name: str) -> None:
+            raise ValueError("numpy.dtype size changed, may indicate binary incompatibility")
+
+    monkeypatch.setitem(sys.modules, "picamera2", Broken("picamera2"))
+    assert cameras.csi_cameras() == []
+    assert "numpy.dtype size changed" in caplog.text

@@ -14,7 +14,9 @@ from typing import Any
 
 from converters import flatmodel, metadata
 from converters.files import write_whole
+from edgecam import tflite
 from edgecam.contract import ModelSpec
+from edgecam.errors import ContractError
 
 FORMAT = 1
 CONTRACT = "edgecam.json"
@@ -31,7 +33,12 @@ def embed(model: bytes, spec: ModelSpec, outputs: Sequence[str]) -> bytes:
 
     Raises:
         ModelError: not a TFLite model.
+        ContractError: not one role for each output, or the contract cannot be written (a label of two lines,
+            a report with NaN).
     """
+    count = len(tflite.parse(model).outputs)
+    if count != len(outputs):
+        raise ContractError(f"{spec.name}: {len(outputs)} roles for {count} outputs", "name one for each")
     out = io.BytesIO(flatmodel.with_metadata(model, metadata.build(spec, outputs)))
     with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
         if spec.labels:
@@ -68,11 +75,21 @@ def contract_json(spec: ModelSpec) -> bytes:
         "golden": [dict(sample) for sample in spec.golden],
     }
     kept = {key: value for key, value in content.items() if value not in ("", {}, [])}
-    return (json.dumps(kept, indent=1, ensure_ascii=False) + "\n").encode()
+    try:
+        return (json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"{spec.name}: the contract is not JSON ({error})") from error
 
 
 def labels_text(labels: Sequence[str]) -> bytes:
-    """``labels.txt``: one label a line, ``???`` for unused slots (readers elsewhere skip empty lines)."""
+    """``labels.txt``: one label a line, ``???`` for unused slots (readers elsewhere skip empty lines).
+
+    Raises:
+        ContractError: a label is longer than a line.
+    """
+    for label in labels:
+        if len(label.splitlines()) > 1:
+            raise ContractError(f"label {label!r} has several lines", "labels stand one a line")
     return "".join(f"{label or '???'}\n" for label in labels).encode()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -19,9 +20,11 @@ from edgecam.errors import UsageError
 from edgecam.preprocess import Preprocessor
 from edgecam.types import Classification, Detections, HeadOptions, Image, Result
 
+R = TypeVar("R", Detections, Classification)
+
 
 class Predictor:
-    """A model file that answers for pictures.
+    """A model file that answers for pictures; a context manager, which frees the interpreter.
 
     Args:
         model: path of a ``.tflite`` with a contract.
@@ -45,7 +48,10 @@ class Predictor:
         result: Result = self._head.decode(self._engine.infer(tensor), geometry)
         return result
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._engine.close()
 
 
@@ -115,23 +121,25 @@ def judge_detector(model: Path, pictures: Iterable[Labelled], names: Sequence[st
     Raises:
         UsageError: the model does not know one of the names.
     """
-    predictor = Predictor(model, HeadOptions(threshold=0.0))
-    ids = _class_ids(predictor.spec.labels, names)
     found: list[Detections] = []
     truth: list[Truth] = []
-    for picture in pictures:
-        result = predictor(picture.image)
-        if not isinstance(result, Detections):
-            raise UsageError(f"{model} is not a detector", "judge a model of the task detect")
-        found.append(result)
-        truth.append(Truth(picture.truth.xyxy, ids[picture.truth.class_id]))
-    predictor.close()
+    with Predictor(model, HeadOptions(threshold=0.0)) as predictor:
+        ids = _class_ids(predictor.spec.labels, names)
+        for picture in pictures:
+            found.append(_as(Detections, predictor(picture.image), model))
+            truth.append(Truth(picture.truth.xyxy, ids[picture.truth.class_id]))
     return DetectionFigures(
         len(truth),
         sum(len(t.class_id) for t in truth),
         average_precision.mean(found, truth),
         average_precision.mean(found, truth, average_precision.COCO_THRESHOLDS),
     )
+
+
+def _as(kind: type[R], result: Result, model: Path) -> R:
+    if not isinstance(result, kind):
+        raise UsageError(f"{model} does not give {kind.__name__}", "judge a model of the other task")
+    return result
 
 
 def _class_ids(labels: Sequence[str], names: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
@@ -178,22 +186,19 @@ def judge_person(
         person: the truth's class id of persons.
         share: of the picture's area.
     """
-    predictor = Predictor(model, HeadOptions(threshold=0.0, top_k=1))
     counts = {True: [0, 0], False: [0, 0]}
     unclear = 0
-    for picture in pictures:
-        boxes = picture.truth.xyxy[picture.truth.class_id == person]
-        area = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).max(initial=0.0)
-        shows = bool(area > share * picture.image.shape[0] * picture.image.shape[1])
-        if len(boxes) and not shows:
-            unclear += 1
-            continue
-        result = predictor(picture.image)
-        if not isinstance(result, Classification):
-            raise UsageError(f"{model} is not a classifier", "judge a model of the task classify")
-        counts[shows][0] += 1
-        counts[shows][1] += (int(result.class_id[0]) == 0) == shows
-    predictor.close()
+    with Predictor(model, HeadOptions(threshold=0.0, top_k=1)) as predictor:
+        for picture in pictures:
+            boxes = picture.truth.xyxy[picture.truth.class_id == person]
+            area = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).max(initial=0.0)
+            shows = bool(area > share * picture.image.shape[0] * picture.image.shape[1])
+            if len(boxes) and not shows:
+                unclear += 1
+                continue
+            result = _as(Classification, predictor(picture.image), model)
+            counts[shows][0] += 1
+            counts[shows][1] += (int(result.class_id[0]) == 0) == shows
     (shown, found), (empty, rejected) = counts[True], counts[False]
     return PersonFigures(shown, found, empty, rejected, unclear)
 
@@ -217,20 +222,17 @@ class FaceFigures:
 
 def judge_faces(model: Path, pictures: Iterable[Labelled], person: int = 0) -> FaceFigures:
     """A face detector at its own threshold; says how often it is wrong, not what it misses."""
-    predictor = Predictor(model)
     empty = false_alarms = faces = on_person = 0
-    for picture in pictures:
-        result = predictor(picture.image)
-        if not isinstance(result, Detections):
-            raise UsageError(f"{model} is not a detector", "judge a model of the task detect")
-        boxes = picture.truth.xyxy[picture.truth.class_id == person]
-        if not len(boxes):
-            empty += 1
-            false_alarms += len(result) > 0
-            continue
-        middle = (result.xyxy[:, None, :2] + result.xyxy[:, None, 2:]) / 2
-        inside = ((boxes[:, :2] <= middle) & (middle <= boxes[:, 2:])).all(axis=2).any(axis=1)
-        faces += len(result)
-        on_person += int(inside.sum())
-    predictor.close()
+    with Predictor(model) as predictor:
+        for picture in pictures:
+            result = _as(Detections, predictor(picture.image), model)
+            boxes = picture.truth.xyxy[picture.truth.class_id == person]
+            if not len(boxes):
+                empty += 1
+                false_alarms += len(result) > 0
+                continue
+            middle = (result.xyxy[:, None, :2] + result.xyxy[:, None, 2:]) / 2
+            inside = ((boxes[:, :2] <= middle) & (middle <= boxes[:, 2:])).all(axis=2).any(axis=1)
+            faces += len(result)
+            on_person += int(inside.sum())
     return FaceFigures(empty, false_alarms, faces, on_person)

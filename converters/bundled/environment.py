@@ -14,7 +14,7 @@ from pathlib import Path
 from edgecam.errors import EdgecamError
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-FOLDER = Path(".venv-convert")
+FOLDER = Path(".venv-models")
 
 
 def pinned() -> dict[str, str]:
@@ -36,7 +36,7 @@ def _installed(name: str) -> str:
 
 
 def enter(root: Path, arguments: list[str]) -> None:
-    """Go on in an environment with the pinned versions; it is made in ``.venv-convert`` the first time.
+    """Go on in an environment with the pinned versions; it is made in ``.venv-models`` the first time.
 
     Returns at once where they are installed already, else does not return.
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from converters import files, flatmodel
 from converters.embed import contract_json, embed, embed_file, labels_text
 from edgecam import contract
 from edgecam.contract import ModelSpec
-from edgecam.errors import EdgecamError, ModelError
+from edgecam.errors import ContractError, EdgecamError, ModelError
 
 MODEL = flatmodel.bare(
     (Path(__file__).resolve().parent.parent.parent / "models" / "classify-person.tflite").read_bytes()
@@ -121,6 +122,25 @@ def test_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         embed_file(source, target, SPEC, ("scores",))
     assert not target.exists()
+
+
+@pytest.mark.parametrize("outputs", [(), ("scores", "boxes")])
+def test_one_role_for_each_output(outputs: tuple[str, ...]) -> None:
+    with pytest.raises(ContractError, match="for 1 outputs"):
+        embed(MODEL, SPEC, outputs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": ("two\nlines", "b")}, "several lines"),
+        ({"report": {"accuracy": float("nan")}}, "not JSON"),
+        ({"options": {"threshold": object()}}, "not JSON"),
+    ],
+)
+def test_a_contract_that_cannot_be_written(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        embed(MODEL, replace(SPEC, **changes), ("scores",))
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from edgecam.quant import quantize
 from edgecam.types import Array, TensorInfo
 
 _SSD_ROLES = ("boxes", "classes", "scores", "count")
-_DETECTIONS = 10
 
 
 class FakeEngine:
@@ -28,8 +27,6 @@ class FakeEngine:
     - of a model whose contract says ``classify``: 0.9 for one class, which changes every 30 calls;
     - of any other: real zeros, which every decoder takes for "nothing found".
 
-    Where a file does not state the shapes of the post-processing's outputs, there are ten rows.
-
     Raises:
         ModelError: not a TFLite model, truncated or corrupted, or an input that the fake cannot know.
     """
@@ -40,6 +37,10 @@ class FakeEngine:
         if len(model.inputs) != 1 or not model.inputs[0].dtype:
             raise ModelError(f"{options.model} has no single image input", "choose another model")
         self._ssd = dict(zip(_SSD_ROLES, model.ssd_outputs, strict=False))
+        rows = model.ssd_options.get("max_detections", 1) * model.ssd_options.get(
+            "max_classes_per_detection", 1
+        )
+        self._rows = max(int(rows), 1)
         self._scores = _scores_of(spec, model)
         self.input = _info(model.inputs[0])
         self.outputs = tuple(
@@ -52,11 +53,11 @@ class FakeEngine:
         self._closed = False
 
     def _shape_of(self, index: int) -> tuple[int, ...]:
-        """The shape of an output that the file leaves open."""
-        shapes = {"boxes": (1, _DETECTIONS, 4), "count": (1,)}
+        """The shape of an output where the file leaves it to the operator."""
+        shapes = {"boxes": (1, self._rows, 4), "count": (1,)}
         for role, place in self._ssd.items():
             if place == index:
-                return shapes.get(role, (1, _DETECTIONS))
+                return shapes.get(role, (1, self._rows))
         return (1,)
 
     def infer(self, tensor: Array) -> Sequence[Array]:

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-FLOAT32, FLOAT16, INT32, UINT8, INT64, INT8 = 0, 1, 2, 3, 4, 9
-ADD, CONV_2D, DEQUANTIZE, RESHAPE, SOFTMAX, CUSTOM, ABS, QUANTIZE = 0, 3, 6, 22, 25, 32, 101, 114
-WIDTHS = {FLOAT32: 4, FLOAT16: 2, INT32: 4, UINT8: 1, INT64: 8, INT8: 1}
+FLOAT32, FLOAT16, INT32, UINT8, INT8 = 0, 1, 2, 3, 9
+ADD, DEPTHWISE_CONV_2D, DEQUANTIZE, RESHAPE, CUSTOM, QUANTIZE = 0, 4, 6, 22, 32, 114
 
 
 @dataclass
@@ -223,6 +222,23 @@ def half_weights(addend: float, shape: Sequence[int] = (1, 4, 4, 3)) -> Model:
     return Model(tensors, [0], [3], [Op(DEQUANTIZE, (1,), (2,)), Op(ADD, (0, 2), (3,), (11, {}))])
 
 
-def crasher(shape: Sequence[int] = (1, 4, 4, 3)) -> Model:
-    """Well-formed, but its addition lacks an operand: interpreters follow the missing tensor and crash."""
-    return Model([T("image", shape), T("sum", shape)], [0], [1], [Op(ADD, (0, -1), (1,), (11, {}))])
+def crashers() -> dict[str, Model]:
+    """Well-formed models that crash one interpreter or the other, by the interpreter's name."""
+    q = (0.5, 0)
+    strided = [  # a stride of 0: tflite-runtime 2.14 divides by it (on x86 that is a signal)
+        T("image", (1, 8, 8, 3), INT8, q),
+        T("filter", (1, 3, 3, 3), INT8, q, data=bytes(27)),
+        T("bias", (3,), INT32, (0.25, 0), data=bytes(12)),
+        T("out", (1, 4, 4, 3), INT8, q),
+    ]
+    strides = {1: Scalar("i", 1), 2: Scalar("i", 0), 3: Scalar("i", 1)}
+    oversized = [  # a constant said to be much larger than its bytes: ai-edge-litert 2.3 reads on behind it
+        T("image", (1, 2**24, 1, 1)),
+        T("half", (1,), FLOAT16, data=bytes(2)),
+        T("weight", (1, 2**24, 1, 1)),
+        T("sum", (1, 2**24, 1, 1)),
+    ]
+    return {
+        "tflite-runtime": Model(strided, [0], [3], [Op(DEPTHWISE_CONV_2D, (0, 1, 2), (3,), (2, strides))]),
+        "litert": Model(oversized, [0], [3], [Op(DEQUANTIZE, (1,), (2,)), Op(ADD, (0, 2), (3,), (11, {}))]),
+    }

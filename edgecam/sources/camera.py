@@ -101,7 +101,6 @@ class CameraSource:
         self._lock = threading.Lock()
         self._node: v4l2.Node | None = None
         self._closing = False
-        self._path = ""
         self._pixels = v4l2.Pixels("", 0, 0, 0)
         self._silent = SILENT_S
         self._wait = FIRST_FRAME_S
@@ -126,7 +125,7 @@ class CameraSource:
 
     def _start(self, info: cameras.CameraInfo, fourcc: str, width: int, height: int) -> None:
         self._node = node = v4l2.Node(info.path)
-        self._path, self.name = info.path, f"{info.name} ({info.path})"
+        self.name = f"{info.name} ({info.path})"
         self._pixels = got = node.set_format(fourcc, width, height)
         if got.fourcc not in cameras.DECODABLE:
             raise SourceError(f"camera {info.path} insists on format {got.fourcc}", "it cannot be used")

@@ -115,7 +115,7 @@ def _from_json(data: bytes, appended: Appended) -> dict[str, Any]:
     if std is not None and min(std) <= 0:
         raise ContractError("edgecam.json input: std must be above 0", contract_json.REMEDY)
     texts = ("name", "version", "description", "licence", "origin")
-    found = {
+    found: dict[str, Any] = {
         **{key: top.text(key) for key in texts},
         "task": top.choice("task", TASKS),
         "decoder": top.choice("decoder", HEADS),

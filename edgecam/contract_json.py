@@ -91,11 +91,10 @@ def load(data: bytes, version: int) -> Section:
         ContractError: not JSON, not an object, or made for another version of edgecam.
     """
     try:
-        values = json.loads(data, parse_constant=_no_constant)
-        text = json.dumps(values, allow_nan=False)  # 1e999 is legal JSON and reads as infinity
+        values = json.loads(data, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ContractError(f"edgecam.json is not valid JSON ({str(error)[:80]})", REMEDY) from error
-    if not isinstance(values, dict) or not text:
+    if not isinstance(values, dict):
         raise ContractError("edgecam.json is not an object", REMEDY)
     found = values.get("edgecam")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
@@ -111,5 +110,8 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def finite(values: Iterable[float]) -> bool:
-    return all(math.isfinite(v) for v in values)
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # 1e999 is legal JSON
+        raise ValueError(f"{text[:20]} is out of range")
+    return number

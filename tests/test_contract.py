@@ -127,7 +127,16 @@ class TestRead:
 
     @pytest.mark.parametrize(
         "data",
-        [b"", b"{", b"[]", b"null", b'{"edgecam": 1, "report": {"x": NaN}}', b"[" * 100_000, b"\xff\xfe{}"],
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            b'{"edgecam": 1, "report": {"x": NaN}}',
+            b'{"edgecam": 1, "report": {"x": 1e999}}',
+            b"[" * 100_000,
+            b"\xff\xfe{}",
+        ],
     )
     def test_what_is_no_json_is_refused(self, put: Put, data: bytes) -> None:
         with pytest.raises(ContractError, match=r"edgecam\.json"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,11 @@ def info(loaded: Loaded, name: str, as_json: bool) -> None:
 
 def describe(path: Path, file: ModelFile, spec: ModelSpec | None, problem: str) -> dict[str, Any]:
     """What there is to say of a model, as plain values in the order to show them."""
-    facts: dict[str, Any] = {"file": str(path), "bytes": len(file.data)}
+    facts: dict[str, Any] = {
+        "file": str(path),
+        "bytes": len(file.data),
+        "sha256": hashlib.sha256(file.data).hexdigest(),
+    }
     if spec is not None:
         facts |= {
             "name": spec.name,

@@ -12,12 +12,12 @@ from edgecam.capture import Capture
 from edgecam.config import Settings
 from edgecam.contract import Overrides
 from edgecam.engines.base import EngineOptions
-from edgecam.errors import SourceError, UsageError
+from edgecam.errors import EdgecamError, SourceError, UsageError
 from edgecam.overlay import Overlay
 from edgecam.pipeline import Model, Pipeline, PipelineOptions, RunReport
 from edgecam.preprocess import Preprocessor
 from edgecam.registry import URI
-from edgecam.service import stop_on_signals
+from edgecam.service import Service
 from edgecam.sinks.base import Sink
 from edgecam.sinks.progress import Progress, ProgressSink
 from edgecam.sources.base import Source
@@ -67,6 +67,7 @@ def overrides(settings: Settings) -> Overrides:
         resize=settings.resize,
         mean_std=settings.mean_std,
         outputs=settings.output_roles,
+        options=settings.decoder_parameters,
     )
 
 
@@ -101,17 +102,71 @@ def create_sinks(settings: Settings) -> list[Sink]:
     return [registry.load(registry.SINKS, "sink scheme", uri.scheme)(uri) for uri in uris]
 
 
-def run(settings: Settings, report: Report, progress: Progress | None = None) -> RunReport:
+def check(settings: Settings) -> None:
+    """Raise what is wrong with settings that can be seen without opening or loading anything.
+
+    Raises:
+        UsageError, ModelError: an address, an option or a model that cannot be.
+    """
+    uri = registry.source_uri("demo:" if settings.source == "auto" else settings.source)
+    registry.load(registry.SOURCES, "source scheme", uri.scheme)(uri)
+    create_sinks(settings)
+    found = catalogue.find(settings.model)
+    contract.resolve(found.path, overrides(settings).over(found.overrides))
+
+
+def run(
+    settings: Settings,
+    report: Report,
+    progress: Progress | None = None,
+    reload: Callable[[], Settings] | None = None,
+) -> RunReport:
     """Run until the source ends, a bound is reached or a signal comes. Main thread only.
 
     Args:
         report: tells the user one line.
         progress: called with (frames done, frames in all or None) after each frame of a source that ends
             by itself; never for a live one.
+        reload: reads the settings anew, when the service manager asks for it. Settings that are no good are
+            refused with a line, and the run goes on; with good ones it begins anew in the same process.
 
     Raises:
         EdgecamError: something could not be opened, or failed for good.
     """
+    renewed: list[Settings] = []
+
+    def look() -> bool:
+        try:
+            assert reload is not None
+            new = reload()
+            check(new)
+        except EdgecamError as error:
+            report(f"new settings refused, the old ones stay: {error}")
+            return False
+        renewed.append(new)
+        return True
+
+    service = Service(report, look if reload is not None else None)
+    before: Settings | None = None
+    with service.signals():
+        while True:
+            try:
+                result = _run_once(settings, report, progress, service)
+            except KeyboardInterrupt:
+                return RunReport(reason=service.stopped)
+            except EdgecamError as error:
+                if before is None or service.ready:
+                    raise
+                report(f"the new settings do not work, back to the old ones: {error}")
+                settings, before = before, None
+                continue
+            if service.stopped or not renewed:
+                return result
+            settings, before = renewed.pop(), settings
+            report("new settings")
+
+
+def _run_once(settings: Settings, report: Report, progress: Progress | None, service: Service) -> RunReport:
     sinks = create_sinks(settings)
     capture = Capture(
         create_source(settings, report),
@@ -140,9 +195,14 @@ def run(settings: Settings, report: Report, progress: Progress | None = None) ->
         render=overlay.draw,
         options=PipelineOptions(max_frames=settings.max_frames, duration=settings.duration),
         report=report,
+        watch=service.watch if capture.source.live else None,
     )
+    if model.engine.device.startswith("CPU") and (
+        settings.delegate or settings.device not in ("auto", "cpu")
+    ):
+        pipeline.impaired["engine"] = "the accelerator cannot be used, the CPU does its work"
     try:
-        with stop_on_signals(pipeline):
+        with service.running(pipeline):
             return pipeline.run()
     finally:
         model.engine.close()

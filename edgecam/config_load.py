@@ -8,10 +8,11 @@ the current folder is never read unasked.
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,19 @@ class Origin:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Effective settings and the origin of each."""
+    """Effective settings and the origin of each.
+
+    Attributes:
+        settings: their values.
+        origins: where each came from.
+        files: that were read.
+        again: loads them anew, with the same flags and the same environment.
+    """
 
     settings: Settings
     origins: Mapping[str, Origin]
     files: tuple[Path, ...] = ()
+    again: Callable[[], Loaded] | None = None
 
 
 def default_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -89,7 +98,8 @@ def load(
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     values.update(given)
     origins.update({name: Origin("flag", flag(name)) for name in given})
-    return Loaded(Settings(**values), origins, tuple(used))
+    again = functools.partial(load, flags, file=file, environ=environ)
+    return Loaded(Settings(**values), origins, tuple(used), again)
 
 
 def read_file(path: Path, *, required: bool) -> dict[str, Any] | None:

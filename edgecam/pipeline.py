@@ -251,6 +251,8 @@ class Pipeline:
         self._watched_at = now
         if waits and self._capture.pulse != self._pulse and not self._capture.hopeless:
             self._work += 1
+        if now - self._last_frame_at < self._capture.patience:
+            self._work += 1  # a slow slide show is no standstill
         self._pulse = self._capture.pulse
         self._watch(self._status(None), self._work)
 

@@ -122,6 +122,8 @@ def execute(argv: Sequence[str], command: click.Group = cli, prog: str = "edgeca
 def fail(message: str, code: int, debug: bool, prog: str) -> int:
     if debug:
         traceback.print_exc()
-    with contextlib.suppress(BrokenPipeError):
-        print(f"{prog}: " + " ".join(line.strip() for line in message.splitlines()), file=sys.stderr)
+    text = " ".join(line.strip() for line in message.splitlines())
+    if not journal.send(text, journal.ERROR):
+        with contextlib.suppress(BrokenPipeError):
+            print(f"{prog}: {text}", file=sys.stderr)
     return code

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from edgecam import journal
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -122,8 +124,12 @@ def start_logging(level: str = "warning") -> None:
     """Send the log to standard error; ``-v`` and ``-q`` beat ``level``."""
     ctx = click.get_current_context(silent=True)
     level = ctx.find_root().meta.get("edgecam.log_level", level) if ctx else level
-    handler = ErrorStream()
-    handler.setFormatter(logging.Formatter("edgecam: %(levelname)s: %(message)s"))
+    handler: logging.Handler
+    if journal.connected():
+        handler = journal.JournalHandler()
+    else:
+        handler = ErrorStream()
+        handler.setFormatter(logging.Formatter("edgecam: %(levelname)s: %(message)s"))
     logger = logging.getLogger("edgecam")
     logger.handlers[:] = [handler]
     logger.setLevel(LEVELS[level])

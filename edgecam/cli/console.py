@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from edgecam import journal
 from edgecam.cli.base import is_quiet
 
 Advance = Callable[[int, int | None], None]
@@ -19,13 +20,14 @@ Advance = Callable[[int, int | None], None]
 
 def line(text: str) -> None:
     """One line for the person, unless ``--quiet``."""
-    if not is_quiet():
+    if not is_quiet() and not journal.send(text):
         print(text, file=sys.stderr, flush=True)
 
 
 def error(text: str) -> None:
     """One line for the person, even with ``--quiet``."""
-    print(text, file=sys.stderr, flush=True)
+    if not journal.send(text, journal.ERROR):
+        print(text, file=sys.stderr, flush=True)
 
 
 def to_json(value: object) -> str:

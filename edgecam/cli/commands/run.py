@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from edgecam.cli import console
-from edgecam.cli.base import new_command
+from edgecam.cli.base import new_command, start_logging
 from edgecam.cli.settings import settings_params, source_argument, with_settings
+from edgecam.config import Settings
 from edgecam.config_load import Loaded
 
 EXAMPLES = """
@@ -34,11 +35,17 @@ EDGECAM_TOP_K=3 here. edgecam config shows what is in effect.
 def run(loaded: Loaded) -> int:
     from edgecam import build
 
+    def again() -> Settings:
+        assert loaded.again is not None
+        settings = loaded.again().settings
+        start_logging(settings.log_level)
+        return settings
+
     settings = loaded.settings
     # Results on the same terminal leave no place for a bar.
     crowded = sys.stdout.isatty() and any(text.startswith("jsonl:-") for text in settings.sinks)
     with console.progress("frames") as advance:
-        report = build.run(settings, console.line, None if crowded else advance)
+        report = build.run(settings, console.line, None if crowded else advance, again)
     counts = {"dropped": report.dropped, "broken": report.broken, "lost": report.lost}
     extra = "".join(f", {number} {name}" for name, number in counts.items() if number)
     console.line(f"{report.reason}: {report.frames} frames, {report.fps:.1f} a second{extra}")

@@ -1,0 +1,198 @@
+"""Judge finished model files on pictures with known truth.
+
+Each file is run as the device runs it (its contract, :mod:`edgecam.preprocess`, the engine, the decoder).
+Several are judged together: every picture is read once, by threads, while the networks work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from converters import macs
+from converters.average_precision import Truth
+from converters.judging.answers import Answers, Translation, Truths
+from converters.judging.feed import ahead
+from converters.judging.figures import Figures
+from converters.judging.runner import Latency, Runner
+from edgecam.errors import FrameError, UsageError
+from edgecam.sources.images import load_picture
+from edgecam.types import Array, Geometry, Image
+
+if TYPE_CHECKING:
+    from converters.dataset import Sample
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int | None], None]
+_FOR_LATENCY = 8  # pictures to measure with, in turn
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Everything about models that were judged together, under the names they were given.
+
+    Attributes:
+        figures: what to show.
+        answers: what each said of each picture.
+        truth: what the pictures show.
+    """
+
+    figures: Mapping[str, Figures]
+    answers: Mapping[str, Answers]
+    truth: Truths
+
+
+def judge(
+    model: Path,
+    samples: Sequence[Sample],
+    names: Sequence[str],
+    *,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Figures:
+    """One model; see :func:`judge_all`."""
+    name = model.stem
+    return judge_all({name: model}, samples, names, threads=threads, progress=progress).figures[name]
+
+
+def judge_all(
+    models: Mapping[str, Path],
+    samples: Sequence[Sample],
+    names: Sequence[str],
+    *,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Judged:
+    """Judge models side by side.
+
+    A picture that cannot be read is left out for all of them, and named.
+
+    Args:
+        models: name -> a ``.tflite`` with a contract. All of one task.
+        samples: pictures with their truth.
+        names: the data's classes. A model may have more; it must know these.
+        threads: CPU threads of the engine, 0 for the runtime's default.
+        progress: called with (pictures done, pictures in all).
+
+    Raises:
+        UsageError: no pictures; truth of another task than the models'; a class a model does not know.
+        ModelError: a file or its contract is wrong.
+        EngineError: a model cannot be run here.
+    """
+    with ExitStack() as stack:
+        runners = {name: stack.enter_context(Runner(path, threads)) for name, path in models.items()}
+        _check(runners, samples)
+        answers = {name: Answers(Translation(r.spec, _outputs(r), names)) for name, r in runners.items()}
+        run = _Pass(runners, answers)
+        run.through(samples, progress or (lambda done, total: None))
+        truth = _truths(run.seen, samples)
+        latency = {name: runner.latency(run.images) for name, runner in runners.items()}
+        bare = sum(entry.invoke_ms for entry in latency.values()) / 1000
+        rates = (len(run.seen) / run.seconds, 1 / bare)
+        found = {
+            name: _figures(name, runner, answers[name], truth, latency[name], rates, run.skipped)
+            for name, runner in runners.items()
+        }
+    return Judged(found, answers, truth)
+
+
+class _Pass:
+    """All models over all pictures, once."""
+
+    def __init__(self, runners: Mapping[str, Runner], answers: Mapping[str, Answers]) -> None:
+        self._runners = runners
+        self._answers = answers
+        self.seen: list[Sample] = []
+        self.skipped: list[str] = []
+        self.images: list[Image] = []
+        self.seconds = 0.0
+
+    def through(self, samples: Sequence[Sample], progress: Progress) -> None:
+        began = time.monotonic()
+        for done, (sample, inputs) in enumerate(ahead(self._prepare, samples), 1):
+            if inputs:
+                self.seen.append(sample)
+                for name, runner in self._runners.items():
+                    self._answers[name].add(runner.answer(*inputs[name]))
+            progress(done, len(samples))
+        self.seconds = time.monotonic() - began
+        if not self.seen:
+            raise UsageError("not one of the pictures could be read", "name a folder of good pictures")
+
+    def _prepare(self, sample: Sample) -> tuple[Sample, dict[str, tuple[Array, Geometry]]]:
+        """On another thread: from the file to every model's input."""
+        try:
+            image = load_picture(sample.path)
+        except FrameError as error:
+            log.warning("left out: %s", error.message)
+            self.skipped.append(str(sample.path))
+            return sample, {}
+        if len(self.images) < _FOR_LATENCY:
+            self.images.append(image)
+        return sample, {name: runner.prepare(image) for name, runner in self._runners.items()}
+
+
+def _check(runners: Mapping[str, Runner], samples: Sequence[Sample]) -> None:
+    if not samples:
+        raise UsageError("there are no pictures to judge by", "give more data, or a larger test split")
+    boxes = samples[0].truth is not None
+    for runner in runners.values():
+        wanted = "detect" if boxes else "classify"
+        if runner.spec.task != wanted:
+            raise UsageError(
+                f"{runner.path} is a model of the task {runner.spec.task}, the pictures are for {wanted}",
+                "judge it on pictures with boxes" if wanted == "classify" else "judge it on a folder a class",
+            )
+
+
+def _outputs(runner: Runner) -> int:
+    """Number of classes of a classifier's output."""
+    if runner.spec.task != "classify":
+        return 0
+    offset = runner.spec.options.get("label_offset", 0)
+    shapes = [info.shape[-1] for info in runner.engine.outputs if info.shape]
+    return (shapes[0] if len(shapes) == 1 else 0) + (offset if isinstance(offset, int) else 0)
+
+
+def _truths(seen: Sequence[Sample], samples: Sequence[Sample]) -> Truths:
+    paths = tuple(str(sample.path) for sample in seen)
+    boxes: tuple[Truth, ...] = tuple(sample.truth for sample in seen if sample.truth is not None)
+    return Truths(paths, np.array([sample.class_id for sample in seen], np.int64), boxes)
+
+
+def _figures(
+    name: str,
+    runner: Runner,
+    answers: Answers,
+    truth: Truths,
+    latency: Latency,
+    rates: tuple[float, float],
+    skipped: Sequence[str],
+) -> Figures:
+    data = runner.path.read_bytes()
+    cost = macs.count(data)
+    return Figures(
+        name=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        macs=cost.macs,
+        parameters=cost.parameters,
+        accuracy=answers.accuracy(truth),
+        invoke_ms=latency.invoke_ms,
+        total_ms=latency.total_ms,
+        p95_ms=latency.p95_ms,
+        threads=runner.engine.device,
+        runtime=runner.engine.runtime,
+        rate=round(rates[0], 2),
+        bare_rate=round(rates[1], 2),
+        skipped=tuple(sorted(skipped)),
+    )

@@ -1,0 +1,119 @@
+"""A model file as the device runs it: its contract, the runtime's preprocessing, engine and decoder."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from edgecam import contract, registry
+from edgecam.bench import measure
+from edgecam.engines.base import Engine, EngineOptions
+from edgecam.heads.base import Head
+from edgecam.pipeline import Model
+from edgecam.preprocess import Preprocessor
+from edgecam.types import Array, Classification, Frame, Geometry, HeadOptions, Image, Result
+
+#: Score from which a detection takes part in average precision; what lies under it cannot be told from noise.
+LEAST_SCORE = 0.001
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one picture, everything else at rest.
+
+    Attributes:
+        invoke_ms: median of the network alone.
+        total_ms: median of preprocessing, network and decoding.
+        p95_ms: the same, 95th percentile.
+    """
+
+    invoke_ms: float
+    total_ms: float
+    p95_ms: float
+
+
+class Runner:
+    """A model ready to be judged; a context manager, which frees the interpreter.
+
+    Args:
+        path: a ``.tflite`` with a contract.
+        threads: CPU threads, 0 for the runtime's default.
+
+    Raises:
+        ModelError: the file or its contract is wrong.
+        EngineError: it cannot be run here.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        self.path = path
+        self.spec = contract.resolve(path)
+        make = registry.load(registry.ENGINES, "engine", "litert")
+        self.engine: Engine = make(EngineOptions(path, threads=threads, device="cpu"))
+        contract.check(self.spec, self.engine.input, self.engine.outputs)
+        self._local = threading.local()
+        self.head = self._make_head(HeadOptions())
+        self._every = self._make_head(self._everything())
+
+    def _make_head(self, options: HeadOptions) -> Head:
+        make = registry.load(registry.HEADS, "decoder", self.spec.decoder)
+        head: Head = make(self.spec, self.engine.input, self.engine.outputs, options)
+        return head
+
+    def _everything(self) -> HeadOptions:
+        if self.spec.task == "classify":
+            widest = max(info.shape[-1] for info in self.engine.outputs if info.shape)
+            return HeadOptions(threshold=0.0, top_k=widest)
+        return HeadOptions(threshold=LEAST_SCORE)
+
+    def prepare(self, rgb: Image) -> tuple[Array, Geometry]:
+        """The input tensor, a copy, and its geometry. Any number of threads at once."""
+        maker = getattr(self._local, "preprocessor", None)
+        if maker is None:
+            maker = self._local.preprocessor = Preprocessor(self.spec, self.engine.input)
+        tensor, geometry = maker.from_image(rgb)
+        return tensor.copy(), geometry
+
+    def answer(self, tensor: Array, geometry: Geometry) -> tuple[Result, Result]:
+        """Run once: everything the model says, and what is reported at the model's own threshold.
+
+        A classifier's two answers are one: its best class is reported whatever its score.
+        """
+        arrays = self.engine.infer(tensor)
+        full = self._every.decode(arrays, geometry)
+        return full, full if isinstance(full, Classification) else self.head.decode(arrays, geometry)
+
+    def latency(self, images: Sequence[Image], runs: int = 60, seconds: float = 2.0) -> Latency:
+        """Measure alone, on a few pictures in turn."""
+        model = Model(self.spec, Preprocessor(self.spec, self.engine.input), self.engine, self.head)
+        spans = measure(
+            model,
+            lambda n: Frame(n, images[n % len(images)]),
+            runs=runs,
+            seconds=seconds,
+            clock=time.monotonic,
+        )
+        milliseconds = {name: 1000 * np.asarray(values) for name, values in spans.items()}
+        return Latency(
+            invoke_ms=round(float(np.median(milliseconds["invoke"])), 3),
+            total_ms=round(float(np.median(milliseconds["total"])), 3),
+            p95_ms=round(float(np.percentile(milliseconds["total"], 95)), 3),
+        )
+
+    def close(self) -> None:
+        """Free the interpreter."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -41,8 +41,8 @@ lint: $(VENV)/.dev-ready
 convert-env: pyproject.toml
 	@sh scripts/make-env.sh "$(PYTHON)" .venv-convert ".[convert,test]"
 
-models: convert-env
-	@.venv-convert/bin/python -m converters.bundled
+models: $(VENV)/.run-ready
+	@$(BIN)/python -m converters.bundled
 
 clean:
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,6 +15,7 @@ from edgecam.registry import ENGINES, HEADS, URI
 from edgecam.values import (
     canonical_listen,
     check_device,
+    parse_decoder_option,
     parse_delegate,
     parse_listen,
     parse_normalize,
@@ -115,6 +116,15 @@ class Settings:
         "ROLE=TENSOR",
         flag="--output",
         example="boxes=0 scores=1",
+    )
+    decoder_options: tuple[str, ...] = _option(
+        (),
+        Many(" ", "NAME=VALUE", check=parse_decoder_option),
+        MODEL,
+        "An option of the decoder, see docs/models.md",
+        "NAME=VALUE",
+        flag="--decoder-option",
+        example="activation=softmax",
     )
 
     threshold: float | None = _option(
@@ -217,6 +227,11 @@ class Settings:
     def output_roles(self) -> dict[str, str]:
         """Role to tensor, from ``outputs``."""
         return dict(parse_role(text) for text in self.outputs)
+
+    @property
+    def decoder_parameters(self) -> dict[str, Any]:
+        """Name to value, from ``decoder_options``."""
+        return dict(parse_decoder_option(text) for text in self.decoder_options)
 
     @property
     def delegate_library(self) -> tuple[str, dict[str, str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from typing import Any
 
 
 def parse_normalize(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -80,6 +82,23 @@ def parse_role(text: str) -> tuple[str, str]:
     if not role or not equals or not name:
         raise ValueError(f"expected ROLE=TENSOR, for example boxes=2, got {text!r}")
     return role, name
+
+
+def parse_decoder_option(text: str) -> tuple[str, Any]:
+    """``activation=softmax`` to ("activation", "softmax"), ``transposed=true`` to ("transposed", True).
+
+    The value is read as JSON where it is some (numbers, true, lists), else taken as text.
+
+    Raises:
+        ValueError: no ``=``, or nothing on one side of it.
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise ValueError(f"expected NAME=VALUE, for example activation=softmax, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def check_device(text: str) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from edgecam.config import Settings
-from edgecam.values import canonical_listen, parse_delegate, parse_listen, parse_normalize, parse_role
+from edgecam.values import (
+    canonical_listen,
+    parse_decoder_option,
+    parse_delegate,
+    parse_listen,
+    parse_normalize,
+    parse_role,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +72,23 @@ def test_delegate() -> None:
 def test_roles() -> None:
     assert parse_role("boxes=StatefulPartitionedCall:1") == ("boxes", "StatefulPartitionedCall:1")
     assert Settings(outputs=("boxes=0", "scores=2")).output_roles == {"boxes": "0", "scores": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("activation=softmax", ("activation", "softmax")),
+        ("transposed=true", ("transposed", True)),
+        ("iou=0.45", ("iou", 0.45)),
+        ("anchors=[1, 2]", ("anchors", [1, 2])),
+        ("name=a=b", ("name", "a=b")),
+    ],
+)
+def test_a_decoder_option_is_json_where_it_can_be(text: str, value: tuple[str, object]) -> None:
+    assert parse_decoder_option(text) == value
+
+
+@pytest.mark.parametrize("text", ["activation", "=softmax", "activation=", ""])
+def test_a_decoder_option_needs_both_sides(text: str) -> None:
+    with pytest.raises(ValueError, match="expected NAME=VALUE"):
+        parse_decoder_option(text)

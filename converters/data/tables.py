@@ -38,7 +38,7 @@ def read(path: Path) -> Listing:
     if not lines:
         raise UsageError(f"{path} is empty", _REMEDY)
     columns = _columns(path, lines[0][1])
-    if lines[0][1][0].lower() == "path":
+    if _is_header(lines[0][1]):
         lines = lines[1:]
     rows = []
     for number, cells in lines:
@@ -50,8 +50,12 @@ def read(path: Path) -> Listing:
     return _with_boxes(path, rows) if "x1" in columns else _with_labels(path, rows)
 
 
+def _is_header(cells: Sequence[str]) -> bool:
+    return "path" in map(str.lower, cells)
+
+
 def _columns(path: Path, first: Sequence[str]) -> list[str]:
-    if first[0].lower() == "path":
+    if _is_header(first):
         columns = [cell.lower() for cell in first]
         unknown = [name for name in columns if name not in _KNOWN]
         boxes = set(_CORNERS) & set(columns)

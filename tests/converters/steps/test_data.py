@@ -1,0 +1,94 @@
+"""The step that splits the data."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from converters import steps
+from converters.dataset import Dataset
+from converters.job import Job
+from converters.runner import complete
+from converters.steps.base import Advance
+from converters.work import Work
+from edgecam.errors import UsageError
+from tests.helpers.pictures import class_folders
+
+
+class Heard:
+    """Keeps what a step says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+        self.done: list[tuple[int, int | None]] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Advance]:
+        yield lambda done, total: self.done.append((done, total))
+
+
+def run(work: Work, job: Job) -> tuple[dict[str, object], Heard]:
+    step, heard = steps.load("data"), Heard()
+    return step.run(work, complete(step, job, {}), heard), heard
+
+
+def test_split_histogram_and_figures(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "pictures", {"cat": 60, "dog": 15})
+    for number in range(13):
+        (root / "dog" / f"broken{number}.jpg").write_bytes(b"")
+    shutil.copy(root / "cat" / "0.jpg", root / "cat" / "again.jpg")
+    work = Work(tmp_path / "work")
+    figures, heard = run(work, Job(data=str(root), seed=3))
+    data = Dataset.from_json(work.path("data.json").read_text())
+    assert figures["files"] == ["data.json"]
+    assert figures["fingerprint"] == data.fingerprint
+    assert figures["counts"] == data.counts()
+    assert figures["problems"] == {"unreadable": 13, "duplicate": 1}
+    assert heard.done[-1] == (89, 89)
+    sizes = {part: len(found) for part, found in data.parts().items()}
+    parts = "  ".join(f"{part} {size}" for part, size in sizes.items())
+    assert heard.lines[0] == f"75 pictures ({parts}), 2 classes"
+    cats, dogs = heard.lines[1:]
+    assert cats.split()[0] == "cat"
+    assert cats.count("█") == 4 * dogs.count("█")
+    assert [int(word) for word in dogs.split()[-3:]] == [numbers[1] for numbers in data.counts().values()]
+    assert len(heard.warnings) == 10 + 1 + 1
+    assert heard.warnings[10] == "and 3 more: 13 cannot be read (all are in data.json)"
+
+
+def test_many_classes_are_summed_up(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "pictures", {f"class {n:02}": 10 + n for n in range(34)})
+    _, heard = run(Work(tmp_path / "work"), Job(data=str(root)))
+    assert len(heard.lines) == 1 + 30 + 1
+    assert heard.lines[1].split()[:2] == ["class", "33"]
+    assert heard.lines[-1] == "  and 4 rarer classes with 46 pictures"
+
+
+def test_labels_of_the_model(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "pictures", {"cat": 30, "dog": 30})
+    (tmp_path / "labels.txt").write_text("dog\nfox\ncat\n")
+    step = steps.load("data")
+    work, job = Work(tmp_path / "work"), Job(data=str(root), labels=str(tmp_path / "labels.txt"))
+    figures, _ = run(work, job)
+    assert figures["names"] == ["dog", "fox", "cat"]
+    assert list(step.inputs(work, complete(step, job, {}))) == [root, tmp_path / "labels.txt"]
+
+
+def test_without_pictures_nothing_is_written(tmp_path: Path) -> None:
+    work = Work(tmp_path / "work")
+    with pytest.raises(UsageError, match="--data"):
+        run(work, Job())
+    with pytest.raises(UsageError, match="does not exist"):
+        run(work, Job(data=str(tmp_path / "nowhere")))
+    assert not work.root.exists()

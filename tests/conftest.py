@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A property is checked, not timed: machines that run tests are busy.
+settings.register_profile("edgecam", deadline=None)
+settings.load_profile("edgecam")
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("EDGECAM_TEST_REAL", ROOT.parent / "shared" / "real"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from edgecam import tflite
 from edgecam.errors import ModelError
 from edgecam.flatbuffer import Table, root
 from tests.engines import writer
+from tests.engines.damage import mutated, structure
 from tests.engines.writer import Blob, Scalar, T, Vector, Writer
 
 SAMPLES = [
@@ -99,19 +99,6 @@ def parse(data: bytes) -> tflite.ModelFile | None:
         return None
 
 
-def mutated(data: bytes, random: random.Random, places: range | list[int]) -> bytes:
-    """A copy with one to four places overwritten by what damage and malice put there."""
-    out = bytearray(data)
-    for _ in range(random.choice((1, 1, 2, 4))):
-        at = random.choice(places)
-        if random.random() < 0.5:
-            out[at] = random.randrange(256)
-        else:
-            wild = (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, len(data), random.randrange(2**32))
-            out[at : at + 4] = struct.pack("<I", random.choice(wild))
-    return bytes(out[: len(data)])
-
-
 class TestDamage:
     @pytest.mark.parametrize("data", SAMPLES)
     def test_every_truncation_is_refused(self, data: bytes) -> None:
@@ -147,16 +134,6 @@ class TestDamage:
         assert parse(data) is not None
         for length in range(0, len(data) - 64, len(data) // 97):
             assert parse(data[:length]) is None
-
-
-def structure(data: bytes) -> list[int]:
-    """Positions that are not weights: the places where damage leads a reader astray."""
-    weights = set()
-    for table in root(data, b"TFL3").tables(4):
-        count, first = table.vector(0, 1)
-        if count > 64:
-            weights.update(range(first, first + count))
-    return [at for at in range(len(data)) if at not in weights]
 
 
 class TestVerifier:

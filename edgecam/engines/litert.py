@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from edgecam.engines.session import Session
 from edgecam.errors import DelegateError, EngineError, ModelError
 from edgecam.types import Array
 
+ONLY_TFLITE_RUNTIME = ("armv6l", "armv7l")  # machines that ai-edge-litert has no wheel for
 PAUSE = 0.5  # seconds between two attempts to open an accelerator
 
 
@@ -96,10 +98,9 @@ class LiteRTEngine:
                 return session
             except runtimes.UnusableRuntimeError as error:
                 reasons.append(error)
-        raise EngineError(
-            f"no TFLite interpreter works here ({'; '.join(error.message for error in reasons)})",
-            reasons[0].remedy,
-        )
+        best = reasons[-1 if platform.machine() in ONLY_TFLITE_RUNTIME else 0]
+        why = "; ".join(error.message for error in reasons)
+        raise EngineError(f"no TFLite interpreter works here ({why})", best.remedy)
 
     def infer(self, tensor: Array) -> Sequence[Array]:
         """Run once; see :meth:`edgecam.engines.base.Engine.infer`."""

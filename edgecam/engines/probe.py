@@ -105,16 +105,17 @@ def child() -> None:
 
 
 def ensure_harmless(data: bytes, runtime: runtimes.Runtime, path: Path, threads: int) -> None:
-    """Try a file once in a child process, unless it is one of edgecam's own or was tried before.
+    """Try a file once in a child process, unless it is one of edgecam's own, unchanged, or was tried before.
 
     Only crashes are reported: what fails in an orderly way does so here too, with a better message.
 
     Raises:
         ModelError: the file crashes the interpreter.
     """
-    if path.resolve().parent == resources.folder("models").resolve():
+    digest = hashlib.sha256(data).hexdigest()
+    if _is_bundled(path, digest):
         return
-    mark = _marks() / hashlib.sha256(hashlib.sha256(data).digest() + runtime.label.encode()).hexdigest()
+    mark = _marks() / hashlib.sha256(f"{digest} {runtime.label}".encode()).hexdigest()
     if mark.exists():
         return
     verdict = run(Request(runtime.name, path, threads))
@@ -126,6 +127,15 @@ def ensure_harmless(data: bytes, runtime: runtimes.Runtime, path: Path, threads:
         with contextlib.suppress(OSError):  # a read-only home costs one try at each start
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
+
+
+def _is_bundled(path: Path, digest: str) -> bool:
+    """Whether the file travels with edgecam and is what its card says; memory cards do rot."""
+    try:
+        own = path.resolve().parent == resources.folder("models").resolve()
+        return own and digest in path.with_suffix(".md").read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def _marks() -> Path:

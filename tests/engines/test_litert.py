@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import threading
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from edgecam import tflite
 from edgecam.engines import litert, probe, runtimes
 from edgecam.engines.base import EngineOptions
 from edgecam.engines.litert import LiteRTEngine
-from edgecam.errors import EngineError, ModelError
+from edgecam.errors import EngineError, ModelError, UnknownNameError
 from edgecam.quant import dequantize, quantize
 from edgecam.types import Array
 from tests.engines import writer
@@ -169,7 +170,7 @@ class TestRefusals:
         assert "\n" not in str(caught.value)
 
     def test_unknown_runtimes_are_named(self, write: Write) -> None:
-        with pytest.raises(Exception, match="known: auto, litert, tflite-runtime"):
+        with pytest.raises(UnknownNameError, match="known: auto, litert, tflite-runtime"):
             load(write(writer.identity()), runtime="tensorflow")
 
 
@@ -232,9 +233,14 @@ class TestTrying:
         self, write: Write, tried: list[Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = write(writer.identity())
+        card = path.with_suffix(".md")
         monkeypatch.setattr(probe.resources, "folder", lambda name: path.parent)
+        card.write_text(f"| sha256 | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |\n")
         load(path)
         assert tried == []
+        card.write_text("| sha256 | `another` |\n")
+        load(path)
+        assert tried == [path]
 
     def test_a_cache_that_cannot_be_written_is_no_obstacle(
         self, write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -145,7 +145,11 @@ def resolve(path: Path, overrides: Overrides | None = None) -> ModelSpec:
     model = tflite.load(path)
     with _naming(path):
         said = _said(overrides or Overrides())
-        return ModelSpec(**contract_fields.gather(path.stem, model, metadata.Appended(model.data), said))
+        spec = ModelSpec(**contract_fields.gather(path.stem, model, metadata.Appended(model.data), said))
+    if spec.decoder == "ssd-postprocess" and "num_classes" in model.ssd_options:
+        # The operator's outputs hold boxes, not classes: how many there are only its options tell.
+        _compare_labels(spec, int(model.ssd_options["num_classes"]))
+    return spec
 
 
 def _said(overrides: Overrides) -> dict[str, Any]:
@@ -241,10 +245,14 @@ def _check_classes(spec: ModelSpec, outputs: Sequence[TensorInfo]) -> None:
     if not spec.labels or (index is None and len(outputs) != 1):
         return
     shape = outputs[index or 0].shape
+    _compare_labels(spec, shape[-1] if shape else 0)
+
+
+def _compare_labels(spec: ModelSpec, classes: int) -> None:
     offset = spec.options.get("label_offset", 0)
-    classes = (shape[-1] if shape else 0) + (offset if isinstance(offset, int) else 0)
+    classes += offset if isinstance(offset, int) else 0
     named = len(spec.labels)
-    if classes == named:
+    if not named or classes == named:
         return
     remedy = "name the labels the model was trained with by --labels FILE"
     if classes == named + 1:

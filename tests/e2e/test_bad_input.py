@@ -104,6 +104,10 @@ class TestModels:
         line = refused(1, "run", "demo:", "-m", model, *flags, *QUIET)
         assert "80" in line and "1001" in line
 
+    def test_label_count_mismatch_of_a_detector_whose_outputs_do_not_tell(self, real: Path) -> None:
+        line = refused(1, "run", "demo:", "--labels", real / "coco80.txt", *QUIET)
+        assert "90 classes" in line and "80" in line
+
     def test_compiled_for_a_tpu_names_the_twin(self, real: Path) -> None:
         model = real / "mobilenet_v2_1.0_224_quant_edgetpu.tflite"
         flags = ("--task", "classify", "--labels", real / "imagenet_labels.txt")

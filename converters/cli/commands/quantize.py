@@ -1,0 +1,62 @@
+"""``edgecam-convert quantize``: the short way in, and the single step of that name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from converters import steps
+from converters.cli.base import ConvertCommand, execute, job_options, merged, work_folder, work_option
+from converters.cli.onestep import again_option, flag
+from converters.job import KEYS
+from edgecam.errors import UsageError
+
+_RECIPE = "quantize"
+
+
+def _callback(model: str | None, work: Path | None, again: bool, **flags: Any) -> None:
+    from converters import job as jobs
+    from converters import recipes
+    from converters.recipes import Planned
+    from converters.work import Work
+
+    said = {key: value for key, value in flags.items() if value not in (None, ())}
+    own = {key: value for key, value in said.items() if key not in jobs.KEYS}
+    if model is None:
+        if work is None:
+            raise UsageError("no model", "edgecam-convert quantize MODEL --data PICTURES")
+        folder = Work(work)
+        execute(folder, jobs.load(folder), [Planned("quantize", own)], again=again)
+        return
+    found = recipes.load(_RECIPE)
+    job = merged({**found.job, "model": model}, said)
+    if not job.data:
+        raise UsageError("no pictures", "add --data FOLDER with a folder of pictures per class")
+    planned = [
+        Planned(plan.step, {**plan.options, **own}) if plan.step == "quantize" else plan
+        for plan in found.steps
+    ]
+    execute(work_folder(work, job), job, planned, again=again)
+
+
+quantize = ConvertCommand(
+    "quantize",
+    callback=_callback,
+    help="From a Keras model and pictures to a proven int8 model: check and split the pictures, quantise,"
+    " judge against float, embed contract and report card, make the report. Without MODEL only the step"
+    " quantize is run, in the work folder of an earlier run.",
+    examples="""
+    edgecam-convert quantize flowers.keras --data flowers/
+    edgecam-convert quantize flowers.keras --data flowers/ --preprocess mobilenet_v2 --recipes dynamic
+    edgecam-convert quantize --work flowers-work --recipes int8 --recipes float16
+    """,
+    params=[
+        click.Argument(["model"], required=False),
+        *(flag(option) for option in steps.load("quantize").options if option.name not in KEYS),
+        *job_options(),
+        work_option(help="Folder for all results; NAME-work if not given."),
+        again_option(),
+    ],
+)

@@ -1,0 +1,42 @@
+"""``edgecam-convert run RECIPE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from converters.cli.base import ConvertCommand, execute, job_options, merged, work_folder, work_option
+from converters.cli.onestep import again_option
+from edgecam.cli.base import HeadedOption
+from edgecam.errors import UsageError
+
+
+def _callback(recipe: str, model: str | None, work: Path | None, again: bool, **flags: Any) -> None:
+    from converters import recipes
+
+    found = recipes.load(recipe)
+    job = merged(found.job, {"model": model, **flags})
+    if not job.model:
+        raise UsageError(f"recipe {recipe!r} names no model", "add --model FILE")
+    execute(work_folder(work, job), job, found.steps, again=again)
+
+
+run = ConvertCommand(
+    "run",
+    callback=_callback,
+    help="Run the steps of a recipe: one that is shipped, by name, or a TOML file."
+    " What is done already is passed over; flags go over what the recipe says.",
+    examples="""
+    edgecam-convert run compare --model flowers.keras --data flowers/
+    edgecam-convert run my-recipe.toml
+    """,
+    params=[
+        click.Argument(["recipe"]),
+        HeadedOption(["--model"], metavar="PATH", heading="Model and pictures", help="The model to convert."),
+        *job_options(),
+        work_option(help="Folder for all results; NAME-work if not given."),
+        again_option(),
+    ],
+)

@@ -1,0 +1,91 @@
+"""LiteRT's own quantizer (package ``litert-quantizer``), from the float twin. Runs in the child process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converters.recipes import Quantization
+from edgecam.errors import ModelError
+from edgecam.types import Floats
+
+Progress = Callable[[int, int | None], None]
+
+
+def convert(
+    model: Path, recipe: Quantization, calibration: Floats | None, progress: Progress | None = None
+) -> bytes:
+    """A quantised ``.tflite`` without contract.
+
+    Args:
+        model: the float twin.
+        recipe: how; ``int8`` weights with ``int8``, ``int16`` or ``float32`` activations.
+        calibration: normalised pictures, float32 (N, H, W, C); needed where the recipe is calibrated.
+        progress: called with (calibrated, pictures in all).
+
+    Raises:
+        ModelError: the quantizer cannot do it.
+    """
+    from litert_quantizer import Quantizer
+
+    quantizer = Quantizer(str(model))
+    quantizer.load_quantization_recipe(_their_recipe(recipe))
+    try:
+        result: Any = None
+        if quantizer.need_calibration:
+            assert calibration is not None
+            signature, name = _signature(model)
+            data = {signature: _Pictures(name, calibration, progress)}
+            result = quantizer.calibrate(data, num_threads=2)
+        return bytes(quantizer.quantize(result, enable_progress_report=False).quantized_model)
+    except (RuntimeError, ValueError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise ModelError(f"litert-quantizer fails: {first[:300]}", 'use converter = "tensorflow"') from error
+
+
+def _their_recipe(recipe: Quantization) -> Any:
+    from litert_quantizer import recipe as shipped
+
+    kinds = {
+        ("int8", "int8"): shipped.static_wi8_ai8,
+        ("int8", "int16"): shipped.static_wi8_ai16,
+        ("int8", "float32"): shipped.dynamic_wi8_afp32,
+    }
+    try:
+        return kinds[recipe.weights, recipe.activations]()
+    except KeyError:
+        what = f"{recipe.weights} weights with {recipe.activations} activations"
+        raise ModelError(f"litert-quantizer does not do {what}", 'use converter = "tensorflow"') from None
+
+
+def _signature(model: Path) -> tuple[str, str]:
+    """Name of the model's signature and of the input in it."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    signatures = Interpreter(model_path=str(model)).get_signature_list()
+    ((name, entry),) = signatures.items()
+    return name, entry["inputs"][0]
+
+
+class _Pictures:
+    """Pictures under the name of the input; the quantizer first counts them, then goes through them."""
+
+    def __init__(self, name: str, pictures: Floats, progress: Progress | None) -> None:
+        self._name = name
+        self._pictures = pictures
+        self._progress = progress
+        self._passes = 0
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __iter__(self) -> Iterator[dict[str, Floats]]:
+        self._passes += 1
+        told = self._progress if self._passes > 1 else None
+        for number, picture in enumerate(self._pictures):
+            yield {self._name: np.asarray(picture[None], np.float32)}
+            if told is not None:
+                told(number + 1, len(self._pictures))

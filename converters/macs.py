@@ -94,3 +94,5 @@ _COUNTERS: dict[str, Callable[[ModelGraph, Operator], int]] = {
     "TRANSPOSE_CONV": _transposed,
     "BATCH_MATMUL": _product,
 }
+#: operators that multiply by weights
+MULTIPLYING = frozenset(_COUNTERS)

@@ -19,7 +19,7 @@ from edgecam.notify import Notifier
 from edgecam.pipeline import Pipeline
 from edgecam.types import Status
 
-STATUS_EVERY = 5.0
+STATUS_EVERY = 2.0
 FEED_EVERY = 1.0
 
 _PRIORITIES = {"degraded": journal.WARNING, "waiting": journal.WARNING}
@@ -145,7 +145,9 @@ def status_line(status: Status) -> str:
     """One line for ``systemctl status``: the state, and while it runs, how fast."""
     if status.state not in ("running", "degraded"):
         return status.words
+    # A rate takes a second frame.
+    rate = f"{status.inference_fps:.1f} FPS, " if status.inference_fps else ""
     return (
-        f"{status.words}: {status.inference_fps:.1f} FPS, {status.model} on {status.device}, "
+        f"{status.words}: {rate}{status.model} on {status.device}, "
         f"{status.inference_ms:.1f} ms, {status.source}"
     )

@@ -33,8 +33,9 @@ RANKS = {
     "pipeline": 5,
     "service": 6,
     "build": 7,
-    "cli": 8,
-    "__main__": 9,
+    "install": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 HEAVY = ("cv2", "tensorflow", "keras", "picamera2", "paho", "numpy", "PIL", "rich", "uvicorn", "starlette")
 

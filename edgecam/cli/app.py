@@ -28,6 +28,7 @@ COMMANDS = {
     "devices": "List cameras, accelerators and interpreters.",
     "model": "List, inspect and fetch models.",
     "bench": "Measure how fast a model runs here.",
+    "service": "Run at every start of this machine, as a service.",
     "config": "Show the effective settings and where each comes from.",
     "completion": "Print the script that completes commands in your shell.",
 }

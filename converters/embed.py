@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,16 @@ CONTRACT = "edgecam.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: dates would make every build differ
 
 
-def embed(model: bytes, spec: ModelSpec, outputs: Sequence[str]) -> bytes:
+def embed(
+    model: bytes, spec: ModelSpec, outputs: Sequence[str], files: Mapping[str, bytes] | None = None
+) -> bytes:
     """The model with its contract: standard metadata inside, a stored zip behind.
 
     Args:
         model: a ``.tflite``; a contract it already has is replaced.
         spec: the contract.
         outputs: the role of each output, in the order of the file (see :func:`converters.metadata.build`).
+        files: more members of the zip, by name: the pictures of golden samples.
 
     Raises:
         ModelError: not a TFLite model.
@@ -44,6 +47,8 @@ def embed(model: bytes, spec: ModelSpec, outputs: Sequence[str]) -> bytes:
         if spec.labels:
             _add(archive, metadata.LABELS, labels_text(spec.labels))
         _add(archive, CONTRACT, contract_json(spec))
+        for name, data in sorted((files or {}).items()):
+            _add(archive, name, data)
     return out.getvalue()
 
 

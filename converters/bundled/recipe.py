@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from converters.embed import embed
+from converters import passport
+from converters.bundled import photographs
 from edgecam import tflite
 from edgecam.contract import ModelSpec
+from edgecam.types import Image
+
+#: What the bundled models are judged on; the fingerprint is the sha256 of the files' sorted sha256s as text.
+JUDGED_ON = {
+    "what": "64 pictures of COCO val2017 with 461 objects",
+    "pictures": {"test": 64},
+    "fingerprint": "b86b358cd64d195fd1920c765a10589c4f655f473e9d3cd59acf9ba13a7485ad",
+}
+DATE = "2026-11-25"
 
 
 @dataclass(frozen=True)
@@ -16,7 +26,7 @@ class Recipe:
     """One bundled model.
 
     Attributes:
-        spec: its contract; the names of its outputs are filled in from the file.
+        spec: its contract; the names of its outputs and the golden samples are filled in from the file.
         roles: the role of each output, in the order of the file.
         build: makes the bare model; takes the folder for downloads.
     """
@@ -26,12 +36,24 @@ class Recipe:
     build: Callable[[Path], bytes]
 
     def make(self, cache: Path) -> bytes:
-        """The finished file."""
-        return finish(self.build(cache), self.spec, self.roles)
+        """The finished file; its golden samples are views of the photographs that anybody may ship."""
+        views = (view for picture in photographs.load(cache) for view in photographs.views(picture))
+        return finish(self.build(cache), self.spec, self.roles, views)
 
 
-def finish(model: bytes, spec: ModelSpec, roles: Sequence[str]) -> bytes:
-    """A bare model with its contract, in which the outputs stand by name."""
+def finish(
+    model: bytes, spec: ModelSpec, roles: Sequence[str], pictures: Iterable[Image] | None = None
+) -> bytes:
+    """A bare model with its contract, in which the outputs stand by name.
+
+    Args:
+        pictures: candidates for golden samples; None for a file without.
+    """
+    spec = named(model, spec, roles)
+    return passport.seal(model, spec, spec.report, pictures)
+
+
+def named(model: bytes, spec: ModelSpec, roles: Sequence[str]) -> ModelSpec:
+    """The contract with the names of the outputs that play the roles."""
     names = [tensor.name for tensor in tflite.parse(model).outputs]
-    named = replace(spec, outputs=dict(zip(roles, names, strict=True)))
-    return embed(model, named, roles)
+    return replace(spec, outputs=dict(zip(roles, names, strict=True)))

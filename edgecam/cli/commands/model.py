@@ -1,4 +1,4 @@
-"""``edgecam model list|info|get``."""
+"""``edgecam model list|info|get|verify``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from edgecam import catalogue
 from edgecam.cli import console
 from edgecam.cli.base import CONTEXT, HeadedOption, common_options, new_command
 from edgecam.cli.settings import model_argument, settings_params, with_settings
-from edgecam.config import MODEL
+from edgecam.config import ENGINE, MODEL, OPTIONS, Settings
 from edgecam.config_load import Loaded
-from edgecam.errors import ContractError
+from edgecam.errors import ContractError, QualityError
 
 if TYPE_CHECKING:
     from edgecam.contract import ModelSpec
@@ -30,7 +30,7 @@ def json_option() -> click.Option:
 @click.group(
     "model",
     context_settings=CONTEXT,
-    help="List, inspect and fetch models.",
+    help="List, inspect, fetch and verify models.",
     invoke_without_command=True,
     params=[*common_options()],
 )
@@ -125,6 +125,76 @@ def info(loaded: Loaded, name: str, as_json: bool) -> None:
             print(f"{key + ':':14} {_text(value)}")
 
 
+@new_command(
+    "verify",
+    help="Prove that a model answers here as it did where it was made.\n\n"
+    "Runs the golden samples in its file (pictures with their answers) on this machine's interpreter or "
+    "accelerator. Exit code 3 if an answer is outside of the tolerance that the file states.",
+    examples="""
+    edgecam model verify detect-coco
+    edgecam model verify parts_edgetpu.tflite --device usb --require-delegate
+    """,
+    params=[model_argument("name", "NAME|FILE"), json_option(), *settings_params(sections=[ENGINE])],
+)
+@with_settings
+def verify(loaded: Loaded, name: str, as_json: bool) -> None:
+    from edgecam import build
+    from edgecam import verify as verifying
+    from edgecam.types import Frame
+
+    spec, samples = verifying.load(catalogue.find(name).path)
+    model = build.load_model(engine_alone(loaded.settings, name, verifying.lowest(samples)))
+    try:
+        for note in model.engine.notes:
+            console.line(note)
+        outcomes = [
+            verifying.check(sample, model.run(Frame(n, sample.image)), spec.labels)
+            for n, sample in enumerate(samples)
+        ]
+        device, runtime = model.engine.device, model.engine.runtime
+    finally:
+        model.engine.close()
+    if as_json:
+        rows = [
+            {
+                "sample": o.name,
+                "passed": o.passed,
+                "deviation": round(o.deviation, 4),
+                "problems": list(o.problems),
+            }
+            for o in outcomes
+        ]
+        console.write_json({"model": name, "device": device, "runtime": runtime, "samples": rows})
+    else:
+        console.table(
+            ("sample", "promised", "result", "deviation", "allowed", "problem"),
+            [
+                (
+                    outcome.name,
+                    verifying.promise(sample, spec.labels),
+                    "pass" if outcome.passed else "FAIL",
+                    f"{outcome.deviation:.3f}",
+                    f"{sample.score:.3f}",
+                    "; ".join(outcome.problems),
+                )
+                for outcome, sample in zip(outcomes, samples, strict=True)
+            ],
+        )
+    failed = sum(not o.passed for o in outcomes)
+    if failed:
+        raise QualityError(
+            f"{name}: {failed} of {len(samples)} golden samples are not as promised on {device}, {runtime}",
+            "try another --runtime or --device, and fetch or convert the model again",
+        )
+    console.line(f"{name}: all {len(samples)} golden samples are as promised on {device}, {runtime}")
+
+
+def engine_alone(settings: Settings, model: str, threshold: float) -> Settings:
+    """The engine's settings; whatever else the user has set would change what the model says."""
+    kept = {key: getattr(settings, key) for key, option in OPTIONS.items() if option.section == ENGINE}
+    return Settings(model=model, threshold=threshold, top_k=1000, **kept)
+
+
 def describe(path: Path, file: ModelFile, spec: ModelSpec | None, problem: str) -> dict[str, Any]:
     """What there is to say of a model, as plain values in the order to show them."""
     facts: dict[str, Any] = {
@@ -185,5 +255,5 @@ def _text(value: object) -> str:
     return ", ".join(texts[:12]) + more
 
 
-for command in (list_models, info, get):
+for command in (list_models, info, get, verify):
     model.add_command(command)

@@ -12,8 +12,9 @@ import pytest
 from converters import flatmodel
 from converters.bundled import cards, photographs
 from converters.bundled.__main__ import MODULES, ROOT
-from converters.bundled.recipe import Recipe, finish
-from edgecam import contract
+from converters.bundled.recipe import Recipe, finish, named
+from converters.embed import embed
+from edgecam import contract, metadata
 from edgecam.errors import ModelError
 
 MODELS = ROOT / "models"
@@ -32,10 +33,21 @@ def test_the_file_has_its_recipe_s_contract(name: str) -> None:
     spec = contract.read(path)
     assert spec is not None
     assert spec.name == name
-    assert replace(spec, outputs={}) == recipe(name).spec
+    assert replace(spec, outputs={}, golden=()) == recipe(name).spec
     assert tuple(spec.outputs) == tuple(recipe(name).roles)
     data = path.read_bytes()
-    assert finish(flatmodel.bare(data), recipe(name).spec, recipe(name).roles) == data
+    appended = metadata.Appended(data)
+    files = {sample["picture"]: appended.read(sample["picture"]) or b"" for sample in spec.golden}
+    bare = flatmodel.bare(data)
+    whole = replace(named(bare, recipe(name).spec, recipe(name).roles), golden=spec.golden)
+    assert embed(bare, whole, recipe(name).roles, files) == data
+
+
+def test_a_file_without_golden_samples() -> None:
+    """The float twin is made so."""
+    bare = flatmodel.bare((MODELS / "face.tflite").read_bytes())
+    data = finish(bare, recipe("face").spec, recipe("face").roles)
+    assert metadata.Appended(data).names == ("labels.txt", "edgecam.json")
 
 
 def test_views_are_fixed_parts_each_with_its_mirror() -> None:

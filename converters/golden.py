@@ -1,0 +1,188 @@
+"""Golden samples for a finished model; :mod:`edgecam.verify` is what they are for, and says their format.
+
+A sample's picture is already of the size of the model's input, so that no resampling comes between; it is
+a JPEG (quality 90, full chroma), a tenth of the raw pixels. What counts are its *decoded* pixels, which
+baseline decoders built on libjpeg give alike; a checksum tells where one does not.
+
+The model is run twice, by XNNPACK and by TensorFlow Lite's own kernels, which round differently, as
+another processor does. Pictures on which the two say the same are preferred; where there are none, the
+tolerance is twice their largest difference.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from edgecam import contract, registry, verify
+from edgecam.contract import ModelSpec
+from edgecam.engines import runtimes
+from edgecam.engines.runtimes import Runtime
+from edgecam.engines.session import Session
+from edgecam.errors import UsageError
+from edgecam.preprocess import Preprocessor
+from edgecam.types import HeadOptions, Image, TensorInfo
+from edgecam.verify import Expected, Golden
+
+COUNT = 8
+FLOOR = 0.3  # least score that counts; a model's own threshold if that is higher
+SCORE = 0.05  # least tolerance of a score
+STEPS = 4  # and at least so many steps of a quantised output
+BOX = 0.02  # of a corner, in shares of the input's sides
+QUALITY = 90
+_ROOM = 2  # tolerances that results keep away from the floor and from each other, to be chosen
+_LEAST = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A picture that might do: its JPEG, its pixels, and what the model says of it by two sets of kernels."""
+
+    jpeg: bytes
+    image: Image
+    said: Sequence[Expected]
+    other: Sequence[Expected]
+
+
+class Maker:
+    """Makes golden samples of one model.
+
+    Args:
+        data: the ``.tflite``.
+        spec: its contract, outputs named.
+
+    Raises:
+        ContractError: the contract contradicts the tensors.
+        EngineError: the model cannot be run.
+    """
+
+    def __init__(self, data: bytes, spec: ModelSpec) -> None:
+        self._spec = spec
+        litert = runtimes.load("litert")
+        self._sessions = [Session(runtime, data, 1) for runtime in (litert, _plain(litert))]
+        info = self._sessions[0].input
+        outputs = self._sessions[0].outputs
+        contract.check(spec, info, outputs)
+        self._preprocess = Preprocessor(spec, info)
+        # The same picture before colour order, normalisation and quantisation.
+        pixels = TensorInfo("pixels", (*info.shape[:3], 3), np.dtype(np.uint8))
+        self._lay = Preprocessor(replace(spec, color="rgb", mean=(0.0,), std=(1.0,)), pixels)
+        head = registry.load(registry.HEADS, "decoder", spec.decoder)
+        self._head = head(spec, info, outputs, HeadOptions(threshold=_LEAST, top_k=1000))
+        self.floor = max(FLOOR, float(spec.options.get("threshold", FLOOR)))
+        steps = [STEPS * output.scale for output in outputs if output.scale and spec.task == "classify"]
+        self.tolerance = max([SCORE, *steps])
+
+    def candidate(self, rgb: Image) -> Candidate:
+        """A picture of any size, run."""
+        tensor, _ = self._lay.from_image(rgb)
+        data, image = _as_jpeg(tensor[0])
+        answers = []
+        for session in self._sessions:
+            fed, geometry = self._preprocess.from_image(image)
+            answers.append(verify.results(self._head.decode(session.run(fed), geometry)))
+        return Candidate(data, image, *answers)
+
+    def make(
+        self, pictures: Iterable[Image], count: int = COUNT
+    ) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
+        """Choose the clearest pictures, of as many classes as there are.
+
+        Args:
+            pictures: candidates, RGB of any size; more than ``count`` are good.
+            count: how many samples at most.
+
+        Returns:
+            ``golden`` for the contract, and the files it names.
+
+        Raises:
+            UsageError: no picture gets a clear answer.
+        """
+        candidates = [self.candidate(picture) for picture in pictures]
+        clear = [c for c in candidates if self.room(c.said) >= _ROOM * self.tolerance]
+        steady = [c for c in clear if 2 * self.spread(c) <= self.tolerance]
+        chosen = _of_many_classes(sorted(steady or clear, key=lambda c: -self.room(c.said)), count)
+        if not chosen:
+            raise UsageError(
+                f"none of {len(candidates)} pictures gets a clear answer, so there is no golden sample",
+                "give pictures of what the model knows",
+            )
+        tolerance = max([self.tolerance, *(2 * self.spread(c) for c in chosen)])
+        entries, files = [], {}
+        for number, candidate in enumerate(chosen):
+            name = f"golden/{number}.jpg"
+            files[name] = candidate.jpeg
+            entries.append(
+                {
+                    "picture": name,
+                    "crc32": verify.fingerprint(candidate.image),
+                    "floor": round(self.floor, 4),
+                    "score": round(tolerance, 4),
+                    "box": BOX,
+                    "expect": [_row(result) for result in candidate.said if result.score >= self.floor],
+                }
+            )
+        return entries, files
+
+    def room(self, said: Sequence[Expected]) -> float:
+        """How clear an answer is: how far the scores are from the floor, and the best from the second.
+
+        0 for a picture of nothing.
+        """
+        if not said or said[0].score < self.floor:
+            return 0.0
+        distances = [abs(result.score - self.floor) for result in said]
+        rivals = [result for result in said[1:] if result.class_id != said[0].class_id]
+        if rivals:
+            distances.append(said[0].score - rivals[0].score)
+        return min(distances)
+
+    def spread(self, candidate: Candidate) -> float:
+        """Largest difference of a score between the two sets of kernels; 1 where only one sees a thing."""
+        sample = Golden("", candidate.image, (), self.floor, 1.0, BOX)
+        largest = 0.0
+        for said, other in ((candidate.said, candidate.other), (candidate.other, candidate.said)):
+            for wanted in said:
+                if wanted.score >= self.floor:
+                    found = verify.partner(wanted, other, sample)
+                    largest = max(largest, 1.0 if found is None else abs(wanted.score - found.score))
+        return largest
+
+
+def _plain(runtime: Runtime) -> Runtime:
+    """The same interpreter without XNNPACK."""
+    from ai_edge_litert.interpreter import OpResolverType
+
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    make = functools.partial(runtime.Interpreter, experimental_op_resolver_type=resolver)
+    return replace(runtime, Interpreter=make)
+
+
+def _as_jpeg(image: Image) -> tuple[bytes, Image]:
+    from PIL import Image as pil
+
+    from edgecam import jpeg
+
+    out = io.BytesIO()
+    pil.fromarray(image).save(out, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+    return out.getvalue(), jpeg.decode(out.getvalue())
+
+
+def _of_many_classes(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
+    """Classes take turns, each with its clearest picture."""
+    queues: dict[int, list[Candidate]] = {}
+    for candidate in candidates:
+        queues.setdefault(candidate.said[0].class_id, []).append(candidate)
+    turns = max(map(len, queues.values()), default=0)
+    in_turn = [queue[turn] for turn in range(turns) for queue in queues.values() if turn < len(queue)]
+    return in_turn[:count]
+
+
+def _row(result: Expected) -> list[float]:
+    box = () if result.box is None else result.box
+    return [result.class_id, round(result.score, 4), *(round(value, 1) for value in box)]

@@ -1,0 +1,146 @@
+"""The passport of a finished model: its contract with report card and golden samples, in the file itself.
+
+The report card (``report`` of ``edgecam.json``) says what the model was made of and how good it is::
+
+    {
+      "date": "2026-11-25",
+      "data": {"fingerprint": "...", "pictures": {"train": 700, "validation": 150, "test": 150}},
+      "calibration": {"pictures": 100, "histogram": {"cat": 50, "dog": 50}},
+      "float": {"top1": 0.91, ...}, "int8": {"top1": 0.905, ...},
+      "converter": "tensorflow 2.21.0, keras 3.15.1"
+    }
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from converters import flatmodel, golden
+from converters.embed import embed
+from edgecam import tflite
+from edgecam.contract import ModelSpec
+from edgecam.errors import ContractError
+from edgecam.types import Image
+
+if TYPE_CHECKING:
+    from converters.dataset import Dataset, Sample
+
+log = logging.getLogger(__name__)
+
+_BARS = 100  # more classes than this are summed up
+_CANDIDATES = 64
+_KEPT = ("top1", "top5", "ece", "ap50", "ap")
+
+
+def seal(
+    model: bytes,
+    spec: ModelSpec,
+    report: Mapping[str, Any],
+    pictures: Iterable[Image] | None = None,
+    count: int = golden.COUNT,
+) -> bytes:
+    """The finished file.
+
+    Args:
+        model: a ``.tflite``; a contract that it has is replaced.
+        spec: its contract; ``outputs`` names every output's role.
+        report: the report card.
+        pictures: candidates for golden samples, best several times as many as samples; None for a file
+            without. Those chosen will lie in the file, for everybody to see.
+        count: how many samples.
+
+    Raises:
+        ModelError: not a model, or the contract does not fit it.
+        UsageError: no picture gets a clear answer.
+    """
+    bare = flatmodel.bare(model)
+    named = roles(bare, spec)
+    entries, files = ([], {}) if pictures is None else golden.Maker(bare, spec).make(pictures, count)
+    return embed(bare, replace(spec, report=dict(report), golden=tuple(entries)), named, files)
+
+
+def roles(model: bytes, spec: ModelSpec) -> list[str]:
+    """The role of each output in the order of the file.
+
+    Raises:
+        ContractError: an output has none.
+    """
+    names = [tensor.name for tensor in tflite.parse(model).outputs]
+    by_name = {wanted: role for role, wanted in spec.outputs.items()}
+    found = [by_name.get(name, by_name.get(str(index), "")) for index, name in enumerate(names)]
+    if len(names) == 1 and not found[0] and spec.task == "classify":
+        return ["scores"]
+    if "" in found:
+        raise ContractError(
+            f"output {names[found.index('')]!r} has no role", "name it in the contract's outputs"
+        )
+    return found
+
+
+def card(
+    data: Dataset,
+    calibrated: Sequence[Sample],
+    figures: Mapping[str, Mapping[str, Any]],
+    converter: str,
+    date: str = "",
+) -> dict[str, Any]:
+    """The report card.
+
+    Args:
+        data: the split.
+        calibrated: the pictures that ranges were taken from, none for a recipe without calibration.
+        figures: name of a variant (``float``, ``int8``) -> what was measured.
+        converter: package and version.
+        date: today if not given (the day of ``SOURCE_DATE_EPOCH``, where that is set).
+    """
+    report: dict[str, Any] = {
+        "date": date or today(),
+        "data": {
+            "fingerprint": data.fingerprint,
+            "pictures": {part: len(samples) for part, samples in data.parts().items()},
+        },
+        **figures,
+        "converter": converter,
+    }
+    if calibrated:
+        report["calibration"] = {"pictures": len(calibrated), "histogram": histogram(data, calibrated)}
+    return report
+
+
+def histogram(data: Dataset, samples: Sequence[Sample]) -> dict[str, int]:
+    """Class -> pictures (or objects) of it; of very many classes only how many, the least and the most."""
+    from converters import dataset
+
+    counts = dataset.histogram(samples, len(data.names))
+    if len(counts) > _BARS:
+        return {"classes": sum(map(bool, counts)), "least": min(counts), "most": max(counts)}
+    return {name: count for name, count in zip(data.names, counts, strict=True) if count}
+
+
+def figures(judged: Mapping[str, Any]) -> dict[str, Any]:
+    """What to carry along of a judged variant (:class:`converters.judging.figures.Figures`, as JSON)."""
+    accuracy = judged["accuracy"]
+    kept = {key: round(accuracy[key], 4) for key in _KEPT if accuracy.get(key) is not None}
+    return {**kept, "pictures": accuracy["pictures"], "bytes": judged["bytes"], "macs": judged["macs"]}
+
+
+def today() -> str:
+    """The date as ISO 8601; that of ``SOURCE_DATE_EPOCH`` for builds that must be repeatable."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch.isdecimal():
+        return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date().isoformat()
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def candidates(data: Dataset, seed: int = 0, count: int = _CANDIDATES) -> list[Image]:
+    """Test pictures of many classes, from which golden samples are chosen."""
+    from converters import dataset
+    from edgecam.sources.images import load_picture
+
+    pool = replace(data, train=data.test)
+    return [load_picture(sample.path) for sample in dataset.calibration(pool, count, seed)]

@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from converters.conventions import Convention
 from edgecam.contract import ModelSpec
 from edgecam.errors import FrameError
 from edgecam.preprocess import Preprocessor
@@ -18,7 +16,6 @@ from edgecam.types import Array, Floats, Image, TensorInfo
 BINS = 16
 _DARK = 64  # pictures whose brightest pixels do not reach this were hardly meant so
 _SHARE = 0.999
-_CLEAR = 0.1  # by how much of top-1 one convention must beat the next to be called right
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 Progress = Callable[[int, int | None], None]
@@ -104,43 +101,3 @@ def scale_warning(pictures: Array) -> str:
     if spread < _DARK:
         return f"the calibration pictures are nearly uniform (values differ by {spread})\n{shown}"
     return ""
-
-
-def verdict(scores: dict[str, float], said: Convention | None, chance: float) -> tuple[str, str]:
-    """Which convention the float model was trained with, by its top-1 on pictures it has likely learnt from.
-
-    Args:
-        scores: convention -> share of right answers.
-        said: what the user says, None if nothing.
-        chance: top-1 of a model that guesses.
-
-    Returns:
-        The name of the best one ("" where none stands out), and a warning ("" if there is nothing to say).
-    """
-    ranked = sorted(scores, key=lambda name: -scores[name])
-    best, second = ranked[0], ranked[1]
-    listed = ", ".join(f"{name} {scores[name]:.0%}" for name in ranked)
-    if said is not None:
-        lost = scores[best] - scores[said.name]
-        if lost > _CLEAR:
-            return best, (
-                f"the pictures seem wrongly scaled for this model: right answers by preprocessing: {listed};"
-                f" said is {said.name}"
-            )
-        return said.name, ""
-    if scores[best] < max(2 * chance, chance + _CLEAR) or scores[best] - scores[second] < _CLEAR / 2:
-        return "", f"right answers by preprocessing: {listed}"
-    return best, (
-        f"preprocessing not said; found {best} by the share of right answers ({listed});"
-        " say --preprocess if that is wrong"
-    )
-
-
-def equal(a: Convention, b: Convention) -> bool:
-    """Whether two conventions do the same, whatever they are called."""
-    return (a.color, a.mean, a.std) == (b.color, b.mean, b.std)
-
-
-def top1(answers: npt.NDArray[np.int64], truth: npt.NDArray[np.int64]) -> float:
-    """Share of right answers."""
-    return float((answers == truth).mean()) if len(truth) else 0.0

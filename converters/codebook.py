@@ -40,7 +40,7 @@ def means(values: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], k: int) 
         np.concatenate([[0.0], np.cumsum(counts * values.astype(np.float64) ** power)]) for power in (0, 1, 2)
     )
     start, end = np.arange(n)[:, None], np.arange(1, n + 1)[None, :]
-    mass = np.maximum(weight[end] - weight[start], 1e-300)
+    mass = np.where(end > start, weight[end] - weight[start], 1)
     # error[i, j]: squared error of one cluster of the values i to j
     error = second[end] - second[start] - (first[end] - first[start]) ** 2 / mass
     error = np.where(end > start, np.maximum(error, 0), np.inf)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from converters import flatmodel
 from converters.recipes import Quantization
 from edgecam.errors import ModelError
 from edgecam.types import Floats
@@ -31,15 +32,16 @@ def convert(
     """
     from litert_quantizer import Quantizer
 
-    quantizer = Quantizer(str(model))
+    data = flatmodel.bare(model.read_bytes())  # it cannot read a model behind another root
+    quantizer = Quantizer(data)
     quantizer.load_quantization_recipe(_their_recipe(recipe))
     try:
         result: Any = None
         if quantizer.need_calibration:
             assert calibration is not None
-            signature, name = _signature(model)
-            data = {signature: _Pictures(name, calibration, progress)}
-            result = quantizer.calibrate(data, num_threads=2)
+            signature, name = _signature(data)
+            pictures = {signature: _Pictures(name, calibration, progress)}
+            result = quantizer.calibrate(pictures, num_threads=2)
         return bytes(quantizer.quantize(result, enable_progress_report=False).quantized_model)
     except (RuntimeError, ValueError) as error:
         first = (str(error).splitlines() or [""])[0]
@@ -61,11 +63,11 @@ def _their_recipe(recipe: Quantization) -> Any:
         raise ModelError(f"litert-quantizer does not do {what}", 'use converter = "tensorflow"') from None
 
 
-def _signature(model: Path) -> tuple[str, str]:
+def _signature(model: bytes) -> tuple[str, str]:
     """Name of the model's signature and of the input in it."""
     from ai_edge_litert.interpreter import Interpreter
 
-    signatures = Interpreter(model_path=str(model)).get_signature_list()
+    signatures = Interpreter(model_content=model).get_signature_list()
     ((name, entry),) = signatures.items()
     return name, entry["inputs"][0]
 

@@ -60,7 +60,8 @@ def _run_one(work: Work, step: Step, options: Mapping[str, Any], report: Report,
         work.forget(step.name)
         figures = dict(step.run(work, options, report))
         files = figures.pop("files", ())
-        # What the step has read it may also have written (data.json), hence only now.
+        # Once more: what the step has read it may also have written (the list of variants).
+        mark = fingerprint(step.name, options, step.inputs(work, options), __version__)
         work.finish(step.name, mark, figures, files)
     if figures.get(GATE):
         raise QualityError(str(figures[GATE]), f"see {work.path('report.html')}, or allow it by --max-drop")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from converters import selective
 from converters.keras_io import Source
 from converters.recipes import Quantization
 from edgecam.errors import ModelError
@@ -85,7 +86,11 @@ def convert(
         assert calibration is not None
         converter.representative_dataset = lambda: _feed(calibration, progress)
     try:
+        if recipe.keep:
+            return selective.convert(converter, recipe.keep, recipe.image)
         model: bytes = converter.convert()
+    except ModelError:
+        raise
     except Exception as error:
         raise _refused(str(error), recipe) from error
     return model

@@ -26,6 +26,7 @@ class Variant:
         peak_mb: most memory that the converter had.
         float_ops: operator -> how often it computes in float.
         fingerprint: of what it was made from.
+        base: the part of that which all variants share: model, pictures, preprocessing.
     """
 
     recipe: str
@@ -38,6 +39,7 @@ class Variant:
     peak_mb: int
     float_ops: dict[str, int] = field(default_factory=dict)
     fingerprint: str = ""
+    base: str = ""
 
 
 def read(work: Work) -> list[Variant]:

@@ -57,6 +57,7 @@ class Quantization:
         image: type of the image input and of the output: ``uint8``, ``int8`` or ``float32``.
         float_fallback: keep in float what cannot be int8, instead of failing.
         codebook: number of values that a weight tensor may take; 0 for all 255.
+        keep: layers that stay float, by the names of their output tensors in the float twin.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Quantization:
     image: str = "float32"
     float_fallback: bool = False
     codebook: int = 0
+    keep: Sequence[str] = ()
 
     @property
     def calibrated(self) -> bool:
@@ -141,7 +143,7 @@ def quantization(name: str) -> Quantization:
     defaults = {entry.name: entry.default for entry in fields(Quantization) if entry.name != "name"}
     _known(path, "key", content, defaults)
     for key, value in content.items():
-        kind = str if key == "summary" else type(defaults[key])
+        kind = {"summary": str, "keep": list}.get(key, type(defaults[key]))
         if type(value) is not kind:
             raise ConfigError(f"{path}: {key} = {value!r}", f"give a value of type {kind.__name__}")
         if key in _CHOICES and value not in _CHOICES[key]:

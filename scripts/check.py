@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TFLITE_VENV = ROOT / ".venv-tflite"
 CONVERT_VENV = ROOT / ".venv-convert"
+CONVERT_TESTS = ["tests/converters"]
 TFLITE_TESTS = ["tests/engines", "tests/heads"]
 
 
@@ -103,7 +104,7 @@ def with_tensorflow(strict: bool, outcome: Outcome) -> None:
         return
     python = environment(CONVERT_VENV, ".[convert,test]", sys.executable, outcome)
     if python is not None:
-        tests("tests with TensorFlow", python, ["-m", "convert"], outcome)
+        tests("tests with TensorFlow", python, ["-m", "convert", *CONVERT_TESTS], outcome)
 
 
 def summary(outcome: Outcome, strict: bool) -> int:

@@ -39,6 +39,10 @@ _ROOM = 2  # tolerances that results keep away from the floor and from each othe
 _LEAST = 0.01
 
 
+class NothingClearError(UsageError):
+    """The model is sure of no picture."""
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A picture that might do: its JPEG, its pixels, and what the model says of it by two sets of kernels."""
@@ -101,14 +105,14 @@ class Maker:
             ``golden`` for the contract, and the files it names.
 
         Raises:
-            UsageError: no picture gets a clear answer.
+            NothingClearError: no picture gets a clear answer.
         """
         candidates = [self.candidate(picture) for picture in pictures]
         clear = [c for c in candidates if self.room(c.said) >= _ROOM * self.tolerance]
         steady = [c for c in clear if 2 * self.spread(c) <= self.tolerance]
         chosen = _of_many_classes(sorted(steady or clear, key=lambda c: -self.room(c.said)), count)
         if not chosen:
-            raise UsageError(
+            raise NothingClearError(
                 f"none of {len(candidates)} pictures gets a clear answer, so there is no golden sample",
                 "give pictures of what the model knows",
             )

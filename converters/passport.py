@@ -16,19 +16,19 @@ from __future__ import annotations
 import datetime
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from converters import flatmodel, golden
 from converters.embed import embed
-from edgecam import tflite
+from edgecam import metadata, tflite
 from edgecam.contract import ModelSpec
 from edgecam.errors import ContractError
 from edgecam.types import Image
 
 if TYPE_CHECKING:
-    from converters.dataset import Dataset, Sample
+    from converters.dataset import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def seal(
 
     Raises:
         ModelError: not a model, or the contract does not fit it.
-        UsageError: no picture gets a clear answer.
+        NothingClearError: no picture gets a clear answer.
     """
     bare = flatmodel.bare(model)
     named = roles(bare, spec)
@@ -84,7 +84,7 @@ def roles(model: bytes, spec: ModelSpec) -> list[str]:
 
 def card(
     data: Dataset,
-    calibrated: Sequence[Sample],
+    per_class: Mapping[str, int] | None,
     figures: Mapping[str, Mapping[str, Any]],
     converter: str,
     date: str = "",
@@ -93,9 +93,9 @@ def card(
 
     Args:
         data: the split.
-        calibrated: the pictures that ranges were taken from, none for a recipe without calibration.
+        per_class: class -> calibration pictures of it; None for a variant without calibration.
         figures: name of a variant (``float``, ``int8``) -> what was measured.
-        converter: package and version.
+        converter: packages and versions.
         date: today if not given (the day of ``SOURCE_DATE_EPOCH``, where that is set).
     """
     report: dict[str, Any] = {
@@ -107,19 +107,23 @@ def card(
         **figures,
         "converter": converter,
     }
-    if calibrated:
-        report["calibration"] = {"pictures": len(calibrated), "histogram": histogram(data, calibrated)}
+    if per_class is not None:
+        report["calibration"] = {"pictures": sum(per_class.values()), "histogram": histogram(per_class)}
     return report
 
 
-def histogram(data: Dataset, samples: Sequence[Sample]) -> dict[str, int]:
-    """Class -> pictures (or objects) of it; of very many classes only how many, the least and the most."""
-    from converters import dataset
-
-    counts = dataset.histogram(samples, len(data.names))
-    if len(counts) > _BARS:
+def histogram(per_class: Mapping[str, int]) -> dict[str, int]:
+    """Class -> pictures of it, if any; of very many classes how many there are, the least and the most."""
+    if len(per_class) > _BARS:
+        counts = per_class.values()
         return {"classes": sum(map(bool, counts)), "least": min(counts), "most": max(counts)}
-    return {name: count for name, count in zip(data.names, counts, strict=True) if count}
+    return {name: count for name, count in per_class.items() if count}
+
+
+def samples(model: bytes) -> int:
+    """How many golden samples a file holds."""
+    names = metadata.Appended(model).names
+    return sum(name.startswith("golden/") for name in names)
 
 
 def figures(judged: Mapping[str, Any]) -> dict[str, Any]:

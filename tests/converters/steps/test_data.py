@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,29 +11,10 @@ from converters import steps
 from converters.dataset import Dataset
 from converters.job import Job
 from converters.runner import complete
-from converters.steps.base import Advance
 from converters.work import Work
 from edgecam.errors import UsageError
 from tests.helpers.pictures import class_folders
-
-
-class Heard:
-    """Keeps what a step says."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
-        self.done: list[tuple[int, int | None]] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    @contextmanager
-    def progress(self, what: str) -> Iterator[Advance]:
-        yield lambda done, total: self.done.append((done, total))
+from tests.helpers.steps import Heard
 
 
 def run(work: Work, job: Job) -> tuple[dict[str, object], Heard]:

@@ -21,7 +21,6 @@ from converters.recipes import Quantization
 from converters.steps.base import Report
 from converters.variants import FLOAT, Variant
 from converters.work import Work, fingerprint
-from edgecam import contract
 from edgecam.contract import ModelSpec
 from edgecam.errors import UsageError
 from edgecam.types import Array
@@ -153,22 +152,6 @@ class Maker:
 
     def _bare(self, name: str) -> Path:
         return self._work.path(f".{name}.bare.tflite")
-
-
-def extra(work: Work, recipe: Quantization, report: Report) -> Variant:
-    """One more variant in a work folder in which the step ``quantize`` has been run, of the same pictures.
-
-    Raises:
-        UsageError: it has not been run.
-    """
-    figures = work.figures("quantize")
-    spec = contract.read(work.path(FLOAT)) if work.path(FLOAT).exists() else None
-    if figures is None or spec is None:
-        raise UsageError(f"{work.root} holds no quantised model", "run the step quantize first")
-    with Converter() as converter:
-        maker = Maker(work, figures["options"], figures["mark"], report, converter)
-        _, pictures = maker.calibration(spec)
-        return maker.make(recipe, spec, pictures)
 
 
 def contract_of(

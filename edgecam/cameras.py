@@ -153,7 +153,7 @@ def explain(path: str, error: OSError) -> SourceError:
             return _forbidden(path)
         case errno.EBUSY:
             return SourceError(
-                f"camera {path} is in use by {_holder(path) or 'another program'}", "close that program first"
+                f"camera {path} is in use by {holder(path) or 'another program'}", "close that program first"
             )
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:
             return SourceError(f"no camera at {path}", "plug it in; `edgecam devices` lists the cameras")
@@ -250,7 +250,7 @@ def _user() -> str:
         return ""
 
 
-def _holder(path: str) -> str:
+def holder(path: str) -> str:
     """``cheese (pid 123)``: the program that has a device open, "" if it is not ours to see."""
     real = os.path.realpath(path)
     for link in _PROC.glob("[0-9]*/fd/*"):

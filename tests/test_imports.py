@@ -34,6 +34,7 @@ RANKS = {
     "service": 6,
     "build": 7,
     "install": 8,
+    "doctor": 8,
     "cli": 9,
     "__main__": 10,
 }

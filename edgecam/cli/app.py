@@ -26,6 +26,7 @@ COMMANDS = {
     "run": "Watch a camera, a stream or files and show what is seen.",
     "image": "Recognise what is on pictures.",
     "devices": "List cameras, accelerators and interpreters.",
+    "doctor": "Say what is wrong with this machine or the settings.",
     "model": "List, inspect and fetch models.",
     "bench": "Measure how fast a model runs here.",
     "service": "Run at every start of this machine, as a service.",

@@ -22,7 +22,7 @@ from converters.average_precision import Truth
 from converters.judging.answers import Answers, Translation, Truths
 from converters.judging.feed import ahead
 from converters.judging.figures import Figures
-from converters.judging.runner import Latency, Runner
+from converters.judging.runner import Latency, Runner, latencies
 from edgecam.errors import FrameError, UsageError
 from edgecam.sources.images import load_picture
 from edgecam.types import Array, Geometry, Image
@@ -95,7 +95,7 @@ def judge_all(
         run = _Pass(runners, answers)
         run.through(samples, progress or (lambda done, total: None))
         truth = _truths(run.seen, samples)
-        latency = {name: runner.latency(run.images) for name, runner in runners.items()}
+        latency = latencies(runners, run.images)
         bare = sum(entry.invoke_ms for entry in latency.values()) / 1000
         rates = (len(run.seen) / run.seconds, 1 / bare)
         found = {

@@ -140,7 +140,9 @@ def _notes(comparison: Comparison, judged: int) -> list[str]:
 
 
 def _percent(chance: float) -> str:
-    return "under 0.1%" if chance < 0.001 else f"{100 * chance:.2g}%"
+    return (
+        "under 0.1%" if chance < 0.001 else f"{100 * chance:.1f}%" if chance < 0.1 else f"{100 * chance:.0f}%"
+    )
 
 
 def _listed(changes: Sequence[ClassChange], most: int = 5) -> str:

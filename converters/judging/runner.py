@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +36,10 @@ class Latency:
     invoke_ms: float
     total_ms: float
     p95_ms: float
+
+
+_ROUNDS, _RUNS = 6, 12
+_PATIENCE = 0.5  # seconds for one model in one round
 
 
 class Runner:
@@ -89,21 +92,11 @@ class Runner:
         full = self._every.decode(arrays, geometry)
         return full, full if isinstance(full, Classification) else self.head.decode(arrays, geometry)
 
-    def latency(self, images: Sequence[Image], runs: int = 60, seconds: float = 2.0) -> Latency:
-        """Measure alone, on a few pictures in turn."""
+    def spans(self, images: Sequence[Image], runs: int) -> dict[str, list[float]]:
+        """Seconds of each stage, one entry a run; see :func:`edgecam.bench.measure`."""
         model = Model(self.spec, Preprocessor(self.spec, self.engine.input), self.engine, self.head)
-        spans = measure(
-            model,
-            lambda n: Frame(n, images[n % len(images)]),
-            runs=runs,
-            seconds=seconds,
-            clock=time.monotonic,
-        )
-        milliseconds = {name: 1000 * np.asarray(values) for name, values in spans.items()}
-        return Latency(
-            invoke_ms=round(float(np.median(milliseconds["invoke"])), 3),
-            total_ms=round(float(np.median(milliseconds["total"])), 3),
-            p95_ms=round(float(np.percentile(milliseconds["total"], 95)), 3),
+        return measure(
+            model, lambda n: Frame(n, images[n % len(images)]), runs=runs, seconds=_PATIENCE, warm_up=2
         )
 
     def close(self) -> None:
@@ -117,3 +110,28 @@ class Runner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def latencies(runners: Mapping[str, Runner], images: Sequence[Image]) -> dict[str, Latency]:
+    """Measure each model alone on a few pictures.
+
+    They take turns in several rounds, so that a machine that gets busy in between slows all of them.
+    """
+    seconds: dict[str, dict[str, list[float]]] = {name: {"invoke": [], "total": []} for name in runners}
+    for _ in range(_ROUNDS):
+        for name, runner in runners.items():
+            spans = runner.spans(images, _RUNS)
+            for stage, values in seconds[name].items():
+                values += spans[stage]
+    return {
+        name: Latency(
+            invoke_ms=_milliseconds(stages["invoke"], 50),
+            total_ms=_milliseconds(stages["total"], 50),
+            p95_ms=_milliseconds(stages["total"], 95),
+        )
+        for name, stages in seconds.items()
+    }
+
+
+def _milliseconds(seconds: Sequence[float], percentile: float) -> float:
+    return round(1000 * float(np.percentile(seconds, percentile)), 3)

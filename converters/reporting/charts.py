@@ -1,0 +1,239 @@
+"""The report's charts, as inline SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from converters.judging.gate import MAX_CLASS_DROP
+from converters.layers import LayerError, LayerReport
+from converters.reporting.story import TWIN, Story, megabytes, milliseconds, percent, signed
+from converters.reporting.svg import Drawing, Scale, number, width_of
+
+WIDTH = 720.0
+MOST_CLASSES = 30
+LARGEST_MATRIX = 25
+
+
+def scatter(story: Story) -> str:
+    """Accuracy against latency; the area of a dot is the size of the file."""
+    out = Drawing(WIDTH, 360, "accuracy against latency of all variants")
+    left, right, top, bottom = 58.0, WIDTH - 24, 22.0, 312.0
+    values = [100 * found.accuracy.headline for found in story.models.values()]
+    spread = max(max(values) - min(values), 2.0)
+    y = Scale(min(values) - 0.25 * spread, min(max(values) + 0.25 * spread, 100.5), bottom, top)
+    x = Scale(0, 1.18 * max(found.invoke_ms for found in story.models.values()), left, right)
+    for tick in y.ticks(5):
+        out.line(left, y(tick), right, y(tick), "grid")
+        out.text(left - 10, y(tick) + 4, f"{tick:g}%", "tick", "end")
+    for tick in x.ticks(6):
+        out.text(x(tick), bottom + 20, f"{tick:g}", "tick", "middle")
+    out.line(left, bottom, right, bottom, "axis")
+    out.text((left + right) / 2, bottom + 42, "milliseconds a picture, network alone", "name", "middle")
+    out.text(left, top - 8, story.twin.accuracy.headline_name, "name")
+    _front(out, story, x, y)
+    largest = max(found.bytes for found in story.models.values())
+    taken: list[tuple[float, float, float]] = []
+    for name, found in sorted(story.models.items(), key=lambda entry: -entry[1].accuracy.headline):
+        at = x(found.invoke_ms), y(100 * found.accuracy.headline)
+        radius = 5 + 11 * math.sqrt(found.bytes / largest)
+        tip = (
+            f"{name}: {percent(found.accuracy.headline)}, {milliseconds(found.invoke_ms)},"
+            f" {megabytes(found.bytes)}"
+        )
+        out.dot(*at, radius, f"dot {_kind(name, story)}", tip)
+        _label(out, taken, at, radius, f"{name} · {megabytes(found.bytes)}", (left, right))
+    return str(out)
+
+
+def _front(out: Drawing, story: Story, x: Scale, y: Scale) -> None:
+    """A line through what nothing else beats in both accuracy and latency."""
+    best, corners = -1.0, []
+    for found in sorted(story.models.values(), key=lambda f: (f.invoke_ms, -f.accuracy.headline)):
+        if found.accuracy.headline > best:
+            best = found.accuracy.headline
+            corners.append((x(found.invoke_ms), y(100 * best)))
+    if len(corners) > 1:
+        out.path(corners, "front")
+
+
+def _label(
+    out: Drawing,
+    taken: list[tuple[float, float, float]],
+    at: tuple[float, float],
+    radius: float,
+    words: str,
+    sides: tuple[float, float],
+) -> None:
+    """A label beside its dot, moved down until it covers no other."""
+    width = width_of(words)
+    leftwards = at[0] + radius + 8 + width > sides[1]
+    start = at[0] - radius - 8 - width if leftwards else at[0] + radius + 8
+    height = at[1] + 4
+    while any(abs(height - y) < 15 and start < x + w and x < start + width for x, y, w in taken):
+        height += 5
+    taken.append((start, height, width))
+    out.text(start + width if leftwards else start, height, words, "label", "end" if leftwards else "start")
+
+
+def _kind(name: str, story: Story) -> str:
+    return "twin" if name == TWIN else "best" if name == story.chosen else "other"
+
+
+def class_bars(story: Story) -> str:
+    """Recall of every class, float above shipped; of very many classes those that changed most."""
+    base, best = story.twin.accuracy.classes, story.best.accuracy.classes
+    rows = [
+        (a.name, a.shown, a.recall or 0.0, b.recall or 0.0, change.points)
+        for a, b, change in zip(base, best, story.comparison.classes, strict=True)
+        if a.shown
+    ]
+    if len(rows) > MOST_CLASSES:
+        rows = sorted(rows, key=lambda row: -abs(row[4]))[:MOST_CLASSES]
+    names = max((min(width_of(row[0]), 170) for row in rows), default=0)
+    left, step = names + 62, 34.0
+    out = Drawing(WIDTH, 20 + step * len(rows), "recall of every class, float and shipped")
+    x = Scale(0, 1, left, WIDTH - 108)
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        out.line(x(tick), 4, x(tick), step * len(rows), "grid")
+        out.text(x(tick), step * len(rows) + 15, f"{100 * tick:g}%", "tick", "middle")
+    for n, (name, shown, before, after, lost) in enumerate(rows):
+        y = 6 + step * n
+        out.text(left - 52, y + 15, _cut(name, 26), "label", "end")
+        out.text(left - 10, y + 15, str(shown), "tick", "end")
+        out.bar(left, y, x(before) - left, 9, "bar twin", f"{name}, float: {percent(before)}")
+        out.bar(left, y + 11, x(after) - left, 9, "bar best", f"{name}, {story.chosen}: {percent(after)}")
+        kind = "bad" if lost > MAX_CLASS_DROP else "value"
+        out.text(WIDTH - 98, y + 15, f"{percent(after)}", f"label {kind}")
+        out.text(WIDTH, y + 15, signed(-lost), f"tick {kind}", "end")
+    return str(out)
+
+
+def confusion(story: Story) -> str:
+    """The matrix as a heat map; "" for more classes than fit."""
+    matrix = story.best.accuracy.confusion
+    if not matrix or len(matrix) > LARGEST_MATRIX:
+        return ""
+    outside = any(row[-1] for row in matrix)
+    columns = len(matrix) + outside
+    labels = [story.name(n) for n in range(columns)]
+    left = 20 + max(min(width_of(label), 150) for label in labels)
+    cell = min(64.0, (WIDTH - left - 8) / columns)
+    head = 24 + min(max(width_of(label) for label in labels), 150) * (0.72 if cell < 60 else 0) + 12
+    out = Drawing(left + cell * columns + 8, head + cell * len(matrix) + 8, "confusion matrix")
+    for n, label in enumerate(labels):
+        where = left + cell * (n + 0.5)
+        if cell < 60:
+            turn = f'transform="rotate(-45 {number(where)} {number(head - 8)})"'
+            out.raw(f"<g {turn}>")
+            out.text(where, head - 8, _cut(label, 24), "label")
+            out.raw("</g>")
+        else:
+            out.text(where, head - 8, _cut(label, 10), "label", "middle")
+    for row, counts in enumerate(matrix):
+        total = sum(counts)
+        y = head + cell * row
+        out.text(left - 10, y + cell / 2 + 4, _cut(labels[row], 24), "label", "end")
+        for column in range(columns):
+            tip = f"{labels[row]} taken for {labels[column]}: {counts[column]} of {total}"
+            at = left + cell * column, y
+            _cell(out, at, cell, counts[column], total, "" if row == column else tip)
+    return str(out)
+
+
+def _cell(out: Drawing, at: tuple[float, float], side: float, count: int, total: int, mistake: str) -> None:
+    share = count / total if total else 0.0
+    kind = "miss" if mistake else "hit"
+    strength = min(1.0, 0.12 + 2.2 * share) if mistake else share
+    size = f'width="{number(side - 3)}" height="{number(side - 3)}" rx="4"'
+    where = f'x="{number(at[0])}" y="{number(at[1])}"'
+    out.raw(f'<rect class="cell" {where} {size}/>')
+    if count:
+        out.raw(f'<rect class="{kind}" {where} {size} style="opacity:{strength:.2f}"/>')
+        ink = "strong count" if strength > 0.55 else "label count"
+        middle = at[0] + (side - 3) / 2
+        out.text(middle, at[1] + side / 2 + 3, str(count), ink, "middle", mistake)
+
+
+def layer_chart(report: LayerReport, marked: int = 5) -> str:
+    """Signal to noise along the network: what has been reached, and each layer's own."""
+    rows = [layer for layer in report.layers if layer.own is not None or layer.reached is not None]
+    out = Drawing(WIDTH, 330, "signal to noise of every layer")
+    if not rows:
+        return ""
+    left, right, top, bottom = 58.0, WIDTH - 16, 24.0, 286.0
+    values = [v for layer in rows for v in (layer.own, layer.reached) if v is not None]
+    x = Scale(0, max(len(rows) - 1, 1), left + 8, right - 8)
+    y = Scale(min(0.0, math.floor(min(values) / 10) * 10), math.ceil(max(values) / 10) * 10, bottom, top)
+    for tick in y.ticks(6):
+        out.line(left, y(tick), right, y(tick), "grid")
+        out.text(left - 10, y(tick) + 4, f"{tick:g}", "tick", "end")
+    out.text(left, top - 9, "dB, higher is better", "name")
+    out.text((left + right) / 2, bottom + 34, "layers in the order of the network", "name", "middle")
+    out.line(left, bottom, right, bottom, "axis")
+    guilty = {layer.index: rank for rank, layer in enumerate(report.worst(marked), 1)}
+    for n, layer in enumerate(rows):
+        if layer.own is not None:
+            kind = "stem bad" if layer.index in guilty else "stem"
+            out.line(x(n), bottom, x(n), y(layer.own), kind)
+            out.dot(x(n), y(layer.own), 4 if layer.index in guilty else 2.6, f"knob {kind}", _tip(layer))
+        if layer.index in guilty:
+            out.text(x(n), y(layer.own or 0) - 9, str(guilty[layer.index]), "rank", "middle")
+    out.path(
+        [(x(n), y(layer.reached)) for n, layer in enumerate(rows) if layer.reached is not None], "reached"
+    )
+    return str(out)
+
+
+def _tip(layer: LayerError) -> str:
+    parts = [f"{layer.name} ({layer.operator}): {decibels(layer.own)} own"]
+    if layer.reached is not None:
+        parts.append(f"{decibels(layer.reached)} reached")
+    return ", ".join(parts)
+
+
+def decibels(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f} dB"
+
+
+def reliability(story: Story) -> str:
+    """Accuracy against confidence in ten bins, both models; on the diagonal a model means what it says."""
+    out = Drawing(360, 300, "accuracy against confidence")
+    left, right, top, bottom = 50.0, 344.0, 20.0, 252.0
+    x, y = Scale(0, 1, left, right), Scale(0, 1, bottom, top)
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        out.line(left, y(tick), right, y(tick), "grid")
+        out.text(left - 8, y(tick) + 4, f"{100 * tick:g}", "tick", "end")
+        out.text(x(tick), bottom + 18, f"{100 * tick:g}", "tick", "middle")
+    out.line(x(0), y(0), x(1), y(1), "front")
+    out.text((left + right) / 2, bottom + 38, "confidence, %", "name", "middle")
+    out.text(left, top - 7, "right, %", "name")
+    for kind, found in (("twin", story.twin), ("best", story.best)):
+        bins = [entry for entry in found.accuracy.reliability if entry[0]]
+        total = max((count for count, _, _ in bins), default=1)
+        out.path([(x(mean or 0), y(right_ or 0)) for _, mean, right_ in bins], f"curve {kind}")
+        for count, mean, right_ in bins:
+            radius = 2.5 + 5 * math.sqrt(count / total)
+            tip = f"{count} pictures: confidence {percent(mean)}, right {percent(right_)}"
+            out.dot(x(mean or 0), y(right_ or 0), radius, f"dot {kind}", tip)
+    return str(out)
+
+
+def histogram(counts: Sequence[int]) -> str:
+    """How bright the calibration pictures' pixels are."""
+    out = Drawing(360, 300, "brightness of the calibration pictures")
+    left, right, top, bottom = 16.0, 344.0, 20.0, 252.0
+    most = max(counts, default=0) or 1
+    step = (right - left) / max(len(counts), 1)
+    for n, count in enumerate(counts):
+        height = (bottom - top) * count / most
+        out.bar(left + n * step + 1, bottom - height, step - 2, height, "bar best")
+    out.line(left, bottom, right, bottom, "axis")
+    out.text(left, bottom + 18, "0", "tick")
+    out.text(right, bottom + 18, "255", "tick", "end")
+    out.text((left + right) / 2, bottom + 38, "value of a pixel's channel", "name", "middle")
+    return str(out)
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else words[: most - 1] + "…"

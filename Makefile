@@ -4,6 +4,7 @@
 #   make run ARGS="--help"         anything that `edgecam run` takes
 #   make test                      linter, type checker and every test this machine can run
 #   make test STRICT=1             the same, but a skipped test is a failure (what CI does)
+#   make test-system               the service on a real systemd alone, with 100 restarts (as root)
 #   make convert-env               the workstation's environment with TensorFlow, in .venv-convert
 #   make models                    build the bundled models again
 
@@ -14,7 +15,7 @@ ARGS   ?=
 # Several tests wait for real servers more than they compute: a little over one a core.
 JOBS   ?= auto
 
-.PHONY: help run env test lint convert-env models clean
+.PHONY: help run env test test-system lint convert-env models clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,6 +35,9 @@ $(VENV)/.dev-ready: $(VENV)/.run-ready
 
 test: $(VENV)/.dev-ready
 	@$(BIN)/python scripts/check.py $(if $(STRICT),--strict) --jobs $(JOBS)
+
+test-system: $(VENV)/.dev-ready
+	@EDGECAM_SYSTEM_RESTARTS=100 $(BIN)/python -m pytest -v -m system tests/system
 
 lint: $(VENV)/.dev-ready
 	@$(BIN)/python scripts/check.py --lint-only

@@ -124,7 +124,7 @@ def wait(instance: Instance, seconds: float, report: Callable[[str], None]) -> U
         # Started again after a failure: what it says then is why.
         if unit.restarts or time.monotonic() > deadline:
             return unit
-        if unit.text and unit.text != said:
+        if unit.text and unit.text != said and not unit.flows:
             said = unit.text
             report(said)
         time.sleep(POLL)

@@ -90,7 +90,7 @@ def install(name: str, config_file: Path | None, dry_run: bool, rollback: bool, 
     from edgecam.install.layout import Instance
 
     instance = Instance.named(name)
-    must_be_able(dry_run)
+    must_be_able(instance, dry_run)
     if rollback:
         return carry_out(instance, plan.back(instance.layout), dry_run, timeout)
     text = settings_text(instance, config_file)
@@ -173,7 +173,7 @@ def uninstall(name: str, purge: bool, dry_run: bool) -> None:
     from edgecam.install.layout import Instance
 
     instance = Instance.named(name)
-    must_be_able(dry_run)
+    must_be_able(instance, dry_run)
     planned = plan.uninstall(instance, purge)
     if dry_run:
         say_steps(planned)
@@ -252,17 +252,22 @@ def logs(name: str, follow: bool, lines: int) -> None:
         raise EdgecamError(f"cannot run journalctl ({error.strerror})", "apt install systemd") from error
 
 
-def must_be_able(dry_run: bool) -> None:
-    """Raise where nothing could be changed: not root, or no systemd."""
+def must_be_able(instance: Instance, dry_run: bool) -> None:
+    """Raise where nothing could be changed, or for a dry run compared: not root, or no systemd."""
     from edgecam.install import units
 
-    if dry_run:
+    etc = instance.layout.etc
+    if dry_run and (not etc.exists() or os.access(etc, os.R_OK | os.X_OK)):
         return
-    units.check_systemd()
+    if not dry_run:
+        units.check_systemd()
     if os.geteuid() != 0:
         program = Path(sys.argv[0]).absolute()
         raise EdgecamError(
-            "this changes the system, and needs root", shlex.join(["sudo", str(program), *sys.argv[1:]])
+            "the settings of a service can be read and changed by root only"
+            if dry_run
+            else "this changes the system, and needs root",
+            shlex.join(["sudo", str(program), *sys.argv[1:]]),
         )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from converters import macs
 from converters.average_precision import Truth
+from converters.codebook import compressed
 from converters.judging.answers import Answers, Translation, Truths
 from converters.judging.feed import ahead
 from converters.judging.figures import Figures
@@ -184,6 +185,7 @@ def _figures(
         name=name,
         sha256=hashlib.sha256(data).hexdigest(),
         bytes=len(data),
+        compressed=compressed(data),
         macs=cost.macs,
         parameters=cost.parameters,
         accuracy=answers.accuracy(truth),

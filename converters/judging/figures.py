@@ -92,6 +92,7 @@ class Figures:
         name: of the variant.
         sha256: of the file.
         bytes: its size.
+        compressed: its size after zlib: what a download costs.
         macs: multiply-accumulates of one picture.
         parameters: weights and biases.
         accuracy: how good its answers are.
@@ -108,6 +109,7 @@ class Figures:
     name: str
     sha256: str
     bytes: int
+    compressed: int
     macs: int
     parameters: int
     accuracy: Accuracy

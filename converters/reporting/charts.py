@@ -13,16 +13,22 @@ from converters.reporting.svg import Drawing, Scale, number, width_of
 WIDTH = 720.0
 MOST_CLASSES = 30
 LARGEST_MATRIX = 25
+_FAR = 12.0  # points below the best
 
 
 def scatter(story: Story) -> str:
-    """Accuracy against latency; the area of a dot is the size of the file."""
-    out = Drawing(WIDTH, 360, "accuracy against latency of all variants")
-    left, right, top, bottom = 58.0, WIDTH - 24, 22.0, 312.0
+    """Accuracy against latency; the area of a dot is the size of the file.
+
+    What has lost more than :data:`_FAR` points would press all others together: it stands at the lower edge,
+    as a triangle.
+    """
+    out = Drawing(WIDTH, 372, "accuracy against latency of all variants")
+    left, right, top, bottom = 58.0, WIDTH - 24, 26.0, 322.0
     values = [100 * found.accuracy.headline for found in story.models.values()]
-    spread = max(max(values) - min(values), 2.0)
-    y = Scale(min(values) - 0.25 * spread, min(max(values) + 0.25 * spread, 100.5), bottom, top)
-    x = Scale(0, 1.18 * max(found.invoke_ms for found in story.models.values()), left, right)
+    near = [value for value in values if value >= max(values) - _FAR]
+    spread = max(max(near) - min(near), 2.0)
+    y = Scale(min(near) - 0.35 * spread, min(max(near) + 0.3 * spread, 100.2), bottom, top)
+    x = _latencies([found.invoke_ms for found in story.models.values()], left, right)
     for tick in y.ticks(5):
         out.line(left, y(tick), right, y(tick), "grid")
         out.text(left - 10, y(tick) + 4, f"{tick:g}%", "tick", "end")
@@ -30,20 +36,18 @@ def scatter(story: Story) -> str:
         out.text(x(tick), bottom + 20, f"{tick:g}", "tick", "middle")
     out.line(left, bottom, right, bottom, "axis")
     out.text((left + right) / 2, bottom + 42, "milliseconds a picture, network alone", "name", "middle")
-    out.text(left, top - 8, story.twin.accuracy.headline_name, "name")
+    out.text(left, top - 10, story.twin.accuracy.headline_name, "name")
     _front(out, story, x, y)
-    largest = max(found.bytes for found in story.models.values())
-    taken: list[tuple[float, float, float]] = []
-    for name, found in sorted(story.models.items(), key=lambda entry: -entry[1].accuracy.headline):
-        at = x(found.invoke_ms), y(100 * found.accuracy.headline)
-        radius = 5 + 11 * math.sqrt(found.bytes / largest)
-        tip = (
-            f"{name}: {percent(found.accuracy.headline)}, {milliseconds(found.invoke_ms)},"
-            f" {megabytes(found.bytes)}"
-        )
-        out.dot(*at, radius, f"dot {_kind(name, story)}", tip)
-        _label(out, taken, at, radius, f"{name} · {megabytes(found.bytes)}", (left, right))
+    _dots(out, story, x, y, bottom, right)
     return str(out)
+
+
+def _latencies(values: Sequence[float], start: float, end: float) -> Scale:
+    """From 0, or logarithmic where one is many times another."""
+    low, high = max(min(values), 1e-3), max(*values, 2e-3)
+    if high > 8 * low:
+        return Scale(low / 1.6, high * 1.6, start, end, logarithmic=True)
+    return Scale(0, 1.25 * high, start, end)
 
 
 def _front(out: Drawing, story: Story, x: Scale, y: Scale) -> None:
@@ -52,28 +56,60 @@ def _front(out: Drawing, story: Story, x: Scale, y: Scale) -> None:
     for found in sorted(story.models.values(), key=lambda f: (f.invoke_ms, -f.accuracy.headline)):
         if found.accuracy.headline > best:
             best = found.accuracy.headline
-            corners.append((x(found.invoke_ms), y(100 * best)))
+            if 100 * best >= y.low:
+                corners.append((x(max(found.invoke_ms, 1e-3)), y(100 * best)))
     if len(corners) > 1:
         out.path(corners, "front")
 
 
-def _label(
-    out: Drawing,
-    taken: list[tuple[float, float, float]],
-    at: tuple[float, float],
-    radius: float,
-    words: str,
-    sides: tuple[float, float],
+def _dots(out: Drawing, story: Story, x: Scale, y: Scale, bottom: float, right: float) -> None:
+    largest = max(found.bytes for found in story.models.values())
+    places = []
+    # Large dots first, so that small ones lie on top.
+    for name, found in sorted(story.models.items(), key=lambda entry: -entry[1].bytes):
+        value = 100 * found.accuracy.headline
+        at = x(max(found.invoke_ms, 1e-3)), y(value) if value >= y.low else bottom - 10
+        words = f"{name} · {megabytes(found.bytes)}"
+        tip = f"{name}: {percent(found.accuracy.headline)}, {milliseconds(found.invoke_ms)}"
+        radius = 4 + 9 * math.sqrt(found.bytes / largest)
+        if value < y.low:
+            radius, words = 8.0, f"{name} · {percent(found.accuracy.headline)}"
+            corners = [(at[0] - 8, at[1] - 7), (at[0] + 8, at[1] - 7), (at[0], at[1] + 7)]
+            out.area(corners, f"dot {_kind(name, story)}", tip)
+        else:
+            out.dot(*at, radius, f"dot {_kind(name, story)}", tip)
+        places.append((at, radius, words))
+    _labels(out, places, right, bottom)
+
+
+def _labels(
+    out: Drawing, places: list[tuple[tuple[float, float], float, str]], right: float, bottom: float
 ) -> None:
-    """A label beside its dot, moved down until it covers no other."""
-    width = width_of(words)
-    leftwards = at[0] + radius + 8 + width > sides[1]
-    start = at[0] - radius - 8 - width if leftwards else at[0] + radius + 8
-    height = at[1] + 4
-    while any(abs(height - y) < 15 and start < x + w and x < start + width for x, y, w in taken):
-        height += 5
-    taken.append((start, height, width))
-    out.text(start + width if leftwards else start, height, words, "label", "end" if leftwards else "start")
+    """Each label near its dot, where it covers neither dot nor label; a thin line where it had to move."""
+    taken = [(at[0] - r, at[1] - r, at[0] + r, at[1] + r) for at, r, _ in places]
+    for at, radius, words in sorted(places, key=lambda place: place[0][1]):
+        width = width_of(words)
+        spots = [
+            (start, at[1] + down)
+            for down in sorted(range(-160, 161, 8), key=abs)
+            for start in (at[0] + radius + 7, at[0] - radius - 7 - width)
+            if start > 60 and start + width < right + 20 and 14 < at[1] + down < bottom - 6
+        ]
+        free = (spot for spot in spots if not any(_meets(_box(spot, width), box) for box in taken))
+        start, height = next(free, (at[0] + radius + 7, at[1]))
+        if abs(height - at[1]) > 14:
+            edge = start - 3 if start > at[0] else start + width + 3
+            out.line(at[0], at[1], edge, height, "leader")
+        taken.append(_box((start, height), width))
+        out.text(start, height + 4, words, "label")
+
+
+def _box(spot: tuple[float, float], width: float) -> tuple[float, float, float, float]:
+    return spot[0] - 2, spot[1] - 8, spot[0] + width + 2, spot[1] + 8
+
+
+def _meets(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _kind(name: str, story: Story) -> str:

@@ -70,7 +70,7 @@ def _tiles(story: Story) -> str:
     name = best.accuracy.headline_name
     tiles = [
         _tile(
-            f"{name} on {story.pictures} test pictures",
+            f"{name}, {story.pictures} pictures",
             percent(best.accuracy.headline),
             f"<em class='{kind}'>{signed(gained)} points</em> from {percent(twin.accuracy.headline)}",
         ),
@@ -79,7 +79,11 @@ def _tiles(story: Story) -> str:
             milliseconds(best.invoke_ms),
             _change(twin.invoke_ms, best.invoke_ms, "faster", "slower") + f", {escape(best.threads)}",
         ),
-        _tile("Size", megabytes(best.bytes), _change(twin.bytes, best.bytes, "smaller", "larger")),
+        _tile(
+            "Size",
+            megabytes(best.bytes),
+            _change(twin.bytes, best.bytes, "smaller", "larger") + " than float",
+        ),
         _tile(
             "Agrees with float",
             percent(story.comparison.agreement),
@@ -91,11 +95,13 @@ def _tiles(story: Story) -> str:
 
 
 def _change(before: float, after: float, better: str, worse: str) -> str:
-    if after <= before:
-        factor = times(before, after)
-        return f"<em class='good'>{factor} {better}</em> than float" if factor else "as float"
-    factor = times(after, before)
-    return f"<em class='bad'>{factor} {worse}</em> than float" if factor else "as float"
+    """How the shipped model compares: a factor and a word."""
+    gained = after <= before
+    factor = times(before, after) if gained else times(after, before)
+    if not factor:
+        return "as float"
+    kind, word = ("good", better) if gained else ("bad", worse)
+    return f"<em class='{kind}'>{factor} {word}</em> than float"
 
 
 def _reasons(story: Story) -> str:
@@ -130,7 +136,6 @@ def _variants(story: Story) -> str:
 def _row(story: Story, name: str, found: Figures) -> str:
     kind = "twin" if name == TWIN else "best" if name == story.chosen else "other"
     comparison, verdict = story.comparisons.get(name), story.verdicts.get(name)
-    compressed = story.sizes.get(name)
     gate = (
         "" if verdict is None else "<em class='good'>✓</em>" if verdict.passed else "<em class='bad'>✗</em>"
     )
@@ -141,7 +146,7 @@ def _row(story: Story, name: str, found: Figures) -> str:
         percent(comparison.agreement) if comparison else "",
         milliseconds(found.invoke_ms),
         megabytes(found.bytes),
-        megabytes(compressed) if compressed else "",
+        megabytes(found.compressed),
         gate,
     ]
     return f"<tr class='{kind}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
@@ -222,7 +227,7 @@ def _classes(story: Story) -> str:
         else ""
     )
     note = f"Rows are the truth, columns what {escape(story.chosen)} says. Red cells are errors."
-    body = f"<div class='chart'>{matrix}</div>" if matrix else table
+    body = _chart(matrix) if matrix else table
     return bars + _section("What is taken for what", note, body)
 
 

@@ -28,7 +28,6 @@ class Story:
         comparisons: name -> comparison with the float twin.
         verdicts: name -> what the gate says.
         chosen: the variant that is shipped.
-        sizes: name -> bytes when compressed, where known.
         layers: name -> errors of layers.
         mistakes: see :mod:`converters.judging.mistakes`.
         repair: what was tried, empty if nothing.
@@ -45,7 +44,6 @@ class Story:
     chosen: str
     mistakes: Sequence[Mapping[str, Any]] = ()
     layers: Mapping[str, LayerReport] = field(default_factory=dict)
-    sizes: Mapping[str, int] = field(default_factory=dict)
     repair: Mapping[str, Any] = field(default_factory=dict)
     histogram: Sequence[int] = ()
     about: Sequence[tuple[str, str]] = ()
@@ -107,7 +105,6 @@ def gather(title: str, figures: Mapping[str, Mapping[str, Any] | None]) -> Story
         chosen=judged["chosen"],
         mistakes=judged["mistakes"],
         layers={name: LayerReport.from_dict(entry) for name, entry in judged["layers"].items()},
-        sizes={entry["recipe"]: entry["compressed"] for entry in made.get("variants", ())},
         repair=judged["repair"],
         histogram=(made.get("calibration") or {}).get("histogram", ()),
         about=_about(figures),

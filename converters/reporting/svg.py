@@ -10,24 +10,33 @@ from html import escape
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to pixels, linear.
+    """From values to pixels.
 
     Attributes:
         low, high: values at the ends.
         start, end: pixels there.
+        logarithmic: equal factors are equal distances; both ends must be above 0.
     """
 
     low: float
     high: float
     start: float
     end: float
+    logarithmic: bool = False
 
     def __call__(self, value: float) -> float:
-        span = (self.high - self.low) or 1.0
-        return self.start + (value - self.low) / span * (self.end - self.start)
+        if self.logarithmic:
+            share = math.log(value / self.low) / (math.log(self.high / self.low) or 1.0)
+        else:
+            share = (value - self.low) / ((self.high - self.low) or 1.0)
+        return self.start + share * (self.end - self.start)
 
     def ticks(self, count: int = 5) -> list[float]:
-        """Round numbers inside, about so many."""
+        """Round numbers inside, about so many; 1, 2, 5, 10, ... where logarithmic."""
+        if self.logarithmic:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            round_ = [m * 10.0**power for power in powers for m in (1, 2, 5)]
+            return [value for value in round_ if self.low <= value <= self.high]
         span = self.high - self.low
         if span <= 0:
             return [self.low]
@@ -66,6 +75,10 @@ class Drawing:
         steps = " ".join(f"{number(x)},{number(y)}" for x, y in points)
         self.parts.append(f'<polyline class="{kind}" points="{steps}"/>')
 
+    def area(self, points: Iterable[tuple[float, float]], kind: str, tip: str = "") -> None:
+        steps = " ".join(f"{number(x)},{number(y)}" for x, y in points)
+        self.parts.append(f'<polygon class="{kind}" points="{steps}">{_tip(tip)}</polygon>')
+
     def bar(
         self, x: float, y: float, width: float, height: float, kind: str, tip: str = "", round_: float = 2
     ) -> None:
@@ -89,9 +102,8 @@ class Drawing:
     def __str__(self) -> str:
         box = f"0 0 {number(self.width)} {number(self.height)}"
         return (
-            f'<svg viewBox="{box}" role="img" aria-label="{escape(self.label)}">'
-            + "".join(self.parts)
-            + "</svg>"
+            f'<svg viewBox="{box}" style="max-width:{number(self.width)}px" role="img"'
+            f' aria-label="{escape(self.label)}">' + "".join(self.parts) + "</svg>"
         )
 
 

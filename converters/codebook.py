@@ -20,7 +20,9 @@ from converters import graph
 from edgecam import tflite
 from edgecam.types import Array
 
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL")
+# Depthwise convolutions are left alone: hardly any weights, and each of them counts (MobileNetV2, flowers, 32
+# values: top-1 61% with them, 79% without, of 87%).
+_WEIGHTED = ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL")
 _SMALLEST = 256  # weights; smaller tensors compress to nothing worth an error
 
 
@@ -73,7 +75,7 @@ def share(weights: Array, k: int) -> Array:
 
 
 def apply(model: bytes, k: int) -> bytes:
-    """An int8 model whose weight tensors have at most ``k`` different values each; same size.
+    """An int8 model whose large weight tensors have at most ``k`` different values each; same size.
 
     Raises:
         ModelError: not a TFLite model.

@@ -42,10 +42,18 @@ def convert(
             signature, name = _signature(data)
             pictures = {signature: _Pictures(name, calibration, progress)}
             result = quantizer.calibrate(pictures, num_threads=2)
-        return bytes(quantizer.quantize(result, enable_progress_report=False).quantized_model)
+        return _inside(bytes(quantizer.quantize(result, enable_progress_report=False).quantized_model))
     except (RuntimeError, ValueError) as error:
         first = (str(error).splitlines() or [""])[0]
         raise ModelError(f"litert-quantizer fails: {first[:300]}", 'use converter = "tensorflow"') from error
+
+
+def _inside(model: bytes) -> bytes:
+    """The model with its weights inside the FlatBuffer; behind it they could not move for the metadata."""
+    from ai_edge_litert.tools import flatbuffer_utils as tools
+
+    found = tools.read_model_from_bytearray(bytearray(model))
+    return bytes(tools.convert_object_to_bytearray(found))
 
 
 def _their_recipe(recipe: Quantization) -> Any:

@@ -27,7 +27,7 @@ def flag(option: Option) -> click.Option:
         return HeadedOption([f"--{name}/--no-{name}", option.name], default=None, help=option.help)
     text = option.help
     if option.default not in (None, "", (), []):
-        shown = ", ".join(option.default) if option.many else option.default
+        shown = ", ".join(map(str, option.default)) if option.many else option.default
         text = f"{text.rstrip('.')}; default {shown}."
     return HeadedOption([f"--{name}", option.name], type=kind, multiple=option.many, default=None, help=text)
 

@@ -63,7 +63,7 @@ def test_a_model_changes_in_its_weights_only(tmp_path: Path) -> None:
     data = path.read_bytes()
     out = codebook.apply(data, 16)
     assert len(out) == len(data)
-    assert codebook.compressed(out) < 0.9 * codebook.compressed(data)
+    assert codebook.compressed(out) < codebook.compressed(data) - 10_000
     before, after = graph.read(data), graph.read(out)
     assert before == after
     assert codebook.apply(out, 16) == out

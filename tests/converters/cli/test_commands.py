@@ -1,0 +1,120 @@
+"""``edgecam-convert`` as far as it goes without TensorFlow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as pil
+
+from converters.cli.app import cli
+from converters.steps import STEPS
+from edgecam.cli.app import execute
+
+HEAVY = ("numpy", "cv2", "PIL", "tensorflow", "keras", "rich", "ai_edge_litert")
+
+
+def convert(*argv: object) -> int:
+    return execute([str(arg) for arg in argv], cli, "edgecam-convert")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    rng = np.random.default_rng(1)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            shape = (rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)).repeat(8, 0).repeat(8, 1)
+            pil.fromarray(shape).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["run", "--help"], ["quantize", "--help"]])
+def test_help_loads_nothing_heavy(argv: list[str]) -> None:
+    script = (
+        f"from converters.cli.app import cli\nfrom edgecam.cli.app import execute\n"
+        f"assert execute({argv!r}, cli, 'edgecam-convert') == 0\n"
+        f"import sys\nprint(*(m for m in {HEAVY!r} if m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_every_step_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert convert("--help") == 0
+    overview = capsys.readouterr().out
+    for name in STEPS:
+        assert name in overview
+        assert convert(name, "--help") == 0
+        assert "--work" in capsys.readouterr().out
+
+
+def test_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert convert("recipes") == 0
+    out = capsys.readouterr().out
+    for name in ("compare", "int8-float-fallback", "codebook", "data quantize evaluate embed"):
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (["quantise"], 2, "did you mean 'quantize'"),
+        (["quantize"], 2, "no model"),
+        (["quantize", "m.keras"], 2, "add --data FOLDER"),
+        (["quantize", "--work", "nowhere"], 2, "is not a work folder"),
+        (["evaluate"], 2, "--work"),
+        (["evaluate", "--work", "nowhere"], 2, "is not a work folder"),
+        (["run", "compar", "--model", "m"], 2, "did you mean 'compare'"),
+        (["run", "compare"], 2, "names no model"),
+        (["quantize", "m.keras", "--data", "p", "--input-size", "huge"], 2, "input size"),
+        (["quantize", "m.keras", "--data", "nowhere"], 2, "nowhere"),
+    ],
+)
+def test_wrong_command_lines(
+    argv: list[str],
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert convert(*argv) == code
+    err = capsys.readouterr().err.strip()
+    assert err.startswith("edgecam-convert: ")
+    assert said in err
+    assert "\n" not in err
+
+
+def test_one_step_alone_and_once(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "own.toml"
+    recipe.write_text("model = 'm.keras'\ndata = 'pictures'\n[[step]]\nrun = 'data'\n")
+    work = tmp_path / "work"
+    assert convert("run", recipe, "--work", work) == 0
+    assert "24 pictures" in capsys.readouterr().err
+    assert convert("run", recipe, "--work", work) == 0
+    assert "done already" in capsys.readouterr().err
+    assert (
+        convert("data", "--work", work, "--fractions", "0.5", "--fractions", "0.25", "--fractions", "0.25")
+        == 0
+    )
+    assert "24 pictures" in capsys.readouterr().err
+
+
+def test_without_tensorflow_the_remedy_is_named(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = __import__("importlib.util").util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tensorflow" else find(name))
+    model = tmp_path / "m.keras"
+    model.write_bytes(b"")
+    assert convert("quantize", model, "--data", pictures, "--work", tmp_path / "work") == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last == "edgecam-convert: TensorFlow is not installed: pip install 'edgecam[convert]'"

@@ -26,7 +26,7 @@ PREFIX = "EDGECAM_"
 T = TypeVar("T")
 
 SOURCE, MODEL, RESULTS = "Source", "Model", "Results"
-ENGINE, OUTPUT, PROGRAM = "Engine", "Output", "Program"
+ENGINE, LOAD, OUTPUT, PROGRAM = "Engine", "Heat and load", "Output", "Program"
 
 
 def _option(default: T, kind: Kind, section: str, help: str, metavar: str = "", **more: Any) -> T:
@@ -180,6 +180,36 @@ class Settings:
         False, Switch(), ENGINE, "Fail without the accelerator, in place of going on with the CPU"
     )
     threads: int = _option(0, Number(int, 0, 256), ENGINE, "CPU threads; 0 for one a core, up to 4", "N")
+
+    governor: bool = _option(
+        True,
+        Switch(),
+        LOAD,
+        "Do less while the board is too hot or results come too late, see docs/doctor.md",
+    )
+    max_temperature: float | None = _option(
+        None,
+        Number(float, 30, 120),
+        LOAD,
+        "Degrees Celsius that are too hot; without it the board's own limit, 80 on a Raspberry Pi",
+        "CELSIUS",
+        example="75",
+    )
+    target_latency: float = _option(
+        0.0,
+        Number(float, 0),
+        LOAD,
+        "Milliseconds from capture to result that are too late; 0 for no bound",
+        "MS",
+    )
+    model_ladder: tuple[str, ...] = _option(
+        (),
+        Many(" ", "models"),
+        LOAD,
+        "Smaller models of the same kind to go over to when nothing else helps, the next smaller first",
+        "MODEL",
+        example="mobilenet-v1-050-160 mobilenet-v1-025-128",
+    )
 
     sinks: tuple[str, ...] = _option(
         ("web:",),

@@ -14,7 +14,7 @@ import pytest
 from edgecam import __version__, build
 from edgecam.cli.app import COMMANDS, cli, execute
 from edgecam.cli.base import Command
-from edgecam.config import OPTIONS, Settings, flag
+from edgecam.config import DEFAULTS, OPTIONS, Settings, flag
 from edgecam.errors import (
     ConfigError,
     DelegateError,
@@ -63,7 +63,7 @@ def test_help_of_every_command(edgecam: Run, name: str) -> None:
 def test_run_has_a_flag_for_every_setting(edgecam: Run) -> None:
     text = edgecam("run", "--help").out
     for name, option in OPTIONS.items():
-        shown = f"--[no-]{flag(name)[2:]}" if name == "status_line" else flag(name)
+        shown = f"--[no-]{flag(name)[2:]}" if getattr(DEFAULTS, name) is True else flag(name)
         assert shown in text
         assert name == "source" or re.search(rf"^{option.section}:$", text, re.M)
 

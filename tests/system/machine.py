@@ -150,6 +150,10 @@ class Machine:
         self._init = 0
         # For files that both sides write: this folder, under the same path inside.
         self.share = self._folder / "share"
+        # A clone that nobody edits meanwhile: the service's copy is made anew when a file of it changes.
+        self.clone = self.share / "clone"
+        for name in ("edgecam", "models", "systemd"):
+            shutil.copytree(ROOT / name, self.clone / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def boot(self) -> Machine:
         self._cgroup.mkdir()
@@ -227,8 +231,9 @@ class Machine:
         return done
 
     def edgecam(self, *arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
-        """The user's own edgecam, from the environment of the tests."""
-        return self.run(Path(sys.prefix) / "bin/edgecam", *arguments, **more)
+        """The user's own edgecam, from the environment of the tests and a clone."""
+        program = Path(sys.prefix) / "bin/edgecam"
+        return self.run("env", f"PYTHONPATH={self.clone}", program, *arguments, **more)
 
     def path(self, inside: str) -> Path:
         """A file inside, as this side sees it."""

@@ -8,7 +8,8 @@ reached
     the tensor as it is in the quantised model: everything lost up to here.
 rounding
     the float twin's own tensor, rounded to the scale of the quantised one and clipped to its range: what this
-    tensor's scale costs by itself. A wrong calibration shows here.
+    tensor's scale costs by itself. A wrong calibration shows here. Taken channel by channel and averaged: one
+    large channel makes the scale coarse for all, and the small ones may carry as much.
 weights
     the float weights against the quantised ones: what their rounding costs.
 
@@ -16,7 +17,9 @@ A layer's *own* error adds the noise of the last two. What the layers before hav
 are ranked by it. That the noise of the weights reaches the output in the same proportion is exact for
 uncorrelated inputs, else an estimate.
 
-Source of the measure: Lin et al., "Fixed Point Quantization of Deep Convolutional Networks", 2016.
+Sources: Lin et al., "Fixed Point Quantization of Deep Convolutional Networks", 2016, for the measure;
+Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, for channels of
+unequal range.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ class LayerError:
         clipped: fraction of the values outside the quantised tensor's range.
         macs: multiply-accumulates.
         dtype: of the quantised model's tensor.
+        readers: names of the float twin's tensors that are computed from it directly.
     """
 
     index: int
@@ -70,6 +74,12 @@ class LayerError:
     clipped: float
     macs: int
     dtype: str
+    readers: tuple[str, ...] = ()
+
+    @property
+    def of_range(self) -> bool:
+        """Whether the range of its output costs more than the rounding of its weights."""
+        return self.weights is None or (self.rounding is not None and self.rounding < self.weights)
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,9 @@ class LayerReport:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LayerReport:
         """What :meth:`as_dict` gave."""
-        layers = tuple(LayerError(**entry) for entry in values["layers"])
+        layers = tuple(
+            LayerError(**{**entry, "readers": tuple(entry["readers"])}) for entry in values["layers"]
+        )
         return cls(values["pictures"], layers, tuple(values["unmatched"]))
 
 
@@ -190,11 +202,12 @@ class _Grid:
 
 @dataclass
 class _Sum:
-    """Energies of one tensor over all pictures."""
+    """Energies of one tensor over all pictures; those of its rounding channel by channel."""
 
     signal: float = 0.0
     noise: float = 0.0
-    rounding: float = 0.0
+    channels: Array = field(default_factory=lambda: np.zeros(1))
+    rounding: Array = field(default_factory=lambda: np.zeros(1))
     clipped: list[float] = field(default_factory=list)
 
     def add(self, reference: Array, value: Array, grid: _Grid | None) -> None:
@@ -203,8 +216,23 @@ class _Sum:
         self.noise += noise
         if grid is not None:
             rounded, clipped = grid.nearest(reference)
-            self.rounding += metrics.energies(reference, rounded)[1]
+            self.channels = self.channels + _by_channel(reference)
+            self.rounding = self.rounding + _by_channel(reference - rounded)
             self.clipped.append(clipped)
+
+    @property
+    def lost(self) -> float:
+        """Noise over signal of the rounding: mean over channels, each between 0 and 1 (all of it is lost)."""
+        live = self.channels > 0
+        if not live.any():
+            return 0.0
+        return float(np.minimum(self.rounding[live] / self.channels[live], 1.0).mean())
+
+
+def _by_channel(values: Array) -> Array:
+    """Energy of each channel (the last axis)."""
+    rows = np.asarray(values, np.float64).reshape(-1, values.shape[-1] if values.ndim else 1)
+    return np.asarray(np.einsum("nc,nc->c", rows, rows))
 
 
 class _Inside:
@@ -288,7 +316,7 @@ def _layer(
         reference, value = base.real(mine), other.real(theirs)
         if reference.size == value.size:
             signal, noise = metrics.energies(reference, value)
-    lost = total.rounding / total.signal + (noise / signal if signal else 0.0)
+    lost = total.lost + (noise / signal if signal else 0.0)
     node, counterpart = base.graph.tensors[a.outputs[0]], other.graph.tensors[b.outputs[0]]
     return LayerError(
         index=a.index,
@@ -297,12 +325,17 @@ def _layer(
         tensor=node.name,
         counterpart=counterpart.name,
         reached=_decibels(total.signal, total.noise),
-        rounding=_decibels(total.signal, total.rounding),
+        rounding=_decibels(1.0, total.lost),
         weights=_decibels(signal, noise),
         own=_decibels(1.0, lost),
         clipped=float(np.mean(total.clipped)) if total.clipped else 0.0,
         macs=cost,
         dtype=counterpart.dtype,
+        readers=tuple(
+            base.graph.tensors[op.outputs[0]].name
+            for op in _computing(base.graph)
+            if a.outputs[0] in op.inputs
+        ),
     )
 
 

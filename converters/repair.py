@@ -3,11 +3,14 @@
 One, two, four, ... of the worst layers (:mod:`converters.layers`) are kept in float32 until the gate is met
 on the validation pictures; the test pictures have no part in the choice. Every layer kept costs size (four
 times its weights) and time, which the report shows.
+
+Where it is the range of a layer's output that costs, the layers that read it stay in float with it: otherwise
+the tensor between them would be rounded all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -36,13 +39,15 @@ Judge = Callable[[str], tuple[bool, float]]
 class Try:
     """
     Attributes:
-        layers: how many were kept in float.
+        layers: how many of the worst were mended.
+        kept: how many are in float for it.
         size: bytes of the file.
         headline: top-1 on the validation pictures.
         passed: whether it meets the gate on them.
     """
 
     layers: int
+    kept: int
     size: int
     headline: float
     passed: bool
@@ -53,12 +58,12 @@ class Repair:
     """
     Attributes:
         file: name in the work folder.
-        kept: names of the layers in float, worst first.
+        mended: names of the layers, worst first.
         tried: in order; the file is the last that passed, else the best.
     """
 
     file: str
-    kept: tuple[str, ...]
+    mended: tuple[str, ...]
     tried: tuple[Try, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,6 +75,12 @@ def counts(layers: int) -> list[int]:
     """How many layers to try in turn."""
     most = max(int(layers * MOST), 1)
     return [2**n for n in range(most.bit_length()) if 2**n <= most]
+
+
+def kept(worst: Sequence[LayerError]) -> tuple[str, ...]:
+    """Which tensors must be computed in float to mend these layers, by their names in the float twin."""
+    names = (name for layer in worst for name in (layer.tensor, *(layer.readers if layer.of_range else ())))
+    return tuple(dict.fromkeys(names))
 
 
 def search(work: Work, variant: str, file: str, found: LayerReport, good: Judge, report: Report) -> Repair:
@@ -99,14 +110,16 @@ def search(work: Work, variant: str, file: str, found: LayerReport, good: Judge,
         for count in counts(len(worst)):
             content = maker.make(file, worst[:count])
             passed, headline = good(file)
-            tried.append(Try(count, len(content), headline, passed))
-            report.line(f"{count} layers in float: {100 * headline:.1f}%, {len(content) / 1e6:.2f} MB")
+            in_float = len(kept(worst[:count]))
+            tried.append(Try(count, in_float, len(content), headline, passed))
+            report.line(f"{in_float} layers in float: {100 * headline:.1f}%, {len(content) / 1e6:.2f} MB")
             if passed or headline > best[0]:
                 best = (headline, content, count)
             if passed:
                 break
     write_whole(work.path(file), best[1])
-    return Repair(file, tuple(layer.name for layer in worst[: best[2]]), tuple(tried))
+    mended = worst[: best[2]]
+    return Repair(file, tuple(layer.name for layer in mended), tuple(tried))
 
 
 class _Maker:
@@ -122,9 +135,9 @@ class _Maker:
         _, pictures = maker.calibration(self._spec)
         self._pictures: Array = calibrate.normalised(pictures, self._spec)
 
-    def make(self, file: str, layers: list[LayerError]) -> bytes:
+    def make(self, file: str, layers: Sequence[LayerError]) -> bytes:
         """A file with these layers in float; its content."""
-        recipe = replace(self._recipe, keep=tuple(layer.tensor for layer in layers))
+        recipe = replace(self._recipe, keep=kept(layers))
         bare = self._work.path(f".{file}.bare")
         try:
             with self._report.progress(f"converting with {len(layers)} layers in float") as advance:

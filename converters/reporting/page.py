@@ -260,13 +260,16 @@ def _repair(story: Story) -> str:
     if not story.repair:
         return ""
     rows = "".join(
-        f"<tr><td>{entry['layers']}</td><td>{percent(entry['headline'])}</td><td>{megabytes(entry['size'])}</td>"
+        f"<tr><td>{entry['layers']}</td><td>{entry['kept']}</td><td>{percent(entry['headline'])}</td><td>{megabytes(entry['size'])}</td>"
         f"<td>{'✓' if entry['passed'] else '✗'}</td></tr>"
         for entry in story.repair["tried"]
     )
-    kept = ", ".join(story.repair["kept"])
-    note = f"Worst layers kept in float until the gate is met on the validation pictures: {escape(kept)}."
-    heads = "<th>layers in float</th><th>validation</th><th>size</th><th>gate</th>"
+    mended = ", ".join(story.repair["mended"])
+    note = (
+        "The worst layers, and those that read them, stay in float until the gate is met on the validation"
+        f" pictures: {escape(mended)}."
+    )
+    heads = "<th>layers mended</th><th>in float for it</th><th>validation</th><th>size</th><th>gate</th>"
     return _section("Repair", note, f"<div class='scroll'><table><tr>{heads}</tr>{rows}</table></div>")
 
 

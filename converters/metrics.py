@@ -20,15 +20,16 @@ Counts = npt.NDArray[np.int64]
 def ranks(scores: Array, truth: Array) -> Counts:
     """Place of the right class in each picture's order, from 0; int64 (N,).
 
-    Equal scores count against the model: a network that says the same of all classes is never right by luck.
+    Of equal scores the lower class id comes first, as in the decoder: 0 is what the device would report.
 
     Args:
         scores: (N, K).
         truth: class ids (N,), each below K.
     """
-    scores = np.asarray(scores)
-    own = scores[np.arange(len(scores)), np.asarray(truth, np.intp)]
-    return np.asarray((scores >= own[:, None]).sum(1) - 1, np.int64)
+    scores, truth = np.asarray(scores), np.asarray(truth, np.intp)
+    own = scores[np.arange(len(scores)), truth][:, None]
+    earlier = np.arange(scores.shape[1]) < truth[:, None]
+    return np.asarray(((scores > own) | ((scores == own) & earlier)).sum(1), np.int64)
 
 
 def top(scores: Array, truth: Array, k: int = 1) -> float:

@@ -37,9 +37,11 @@ from converters.graph import ModelGraph, Operator
 from edgecam import contract, tflite
 from edgecam.engines.quiet import quiet
 from edgecam.preprocess import Preprocessor
+from edgecam.tflite import SSD_OP
 from edgecam.types import Array, Image, TensorInfo
 
-_CASTS = ("QUANTIZE", "DEQUANTIZE")
+# Casts compute nothing; the rows of a suppression are not the same boxes on both sides.
+_PASSED_OVER = ("QUANTIZE", "DEQUANTIZE", SSD_OP)
 _MULTIPLIES = ("convolution", "depthwise", "Conv2D", "DepthwiseConv2dNative", "MatMul", "conv_transpose")
 _LOSSLESS = 120.0  # decibels from which the difference is that of float32 itself
 _OPAQUE = ("bool", "int64", "int32", "")  # shapes, indices, comparisons
@@ -168,7 +170,7 @@ def _computing(model: ModelGraph) -> list[Operator]:
     return [
         op
         for op in model.operators
-        if op.name not in _CASTS and op.outputs and model.tensors[op.outputs[0]].dtype not in _OPAQUE
+        if op.name not in _PASSED_OVER and op.outputs and model.tensors[op.outputs[0]].dtype not in _OPAQUE
     ]
 
 

@@ -12,12 +12,10 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from converters import average_precision
 from converters.average_precision import Truth
-from edgecam import contract, registry
-from edgecam.engines.base import EngineOptions
+from converters.judging import figures
+from converters.judging.runner import Runner
 from edgecam.errors import UsageError
-from edgecam.preprocess import Preprocessor
 from edgecam.types import Classification, Detections, HeadOptions, Image, Result
 
 R = TypeVar("R", Detections, Classification)
@@ -36,23 +34,19 @@ class Predictor:
     """
 
     def __init__(self, model: Path, options: HeadOptions | None = None) -> None:
-        self.spec = contract.resolve(model)
-        self._engine = registry.load(registry.ENGINES, "engine", "litert")(EngineOptions(model, device="cpu"))
-        contract.check(self.spec, self._engine.input, self._engine.outputs)
-        self._preprocess = Preprocessor(self.spec, self._engine.input)
-        head = registry.load(registry.HEADS, "decoder", self.spec.decoder)
-        self._head = head(self.spec, self._engine.input, self._engine.outputs, options or HeadOptions())
+        self._runner = Runner(model)
+        self.spec = self._runner.spec
+        self._head = self._runner.make_head(options or HeadOptions())
 
     def __call__(self, rgb: Image) -> Result:
-        tensor, geometry = self._preprocess.from_image(rgb)
-        result: Result = self._head.decode(self._engine.infer(tensor), geometry)
-        return result
+        tensor, geometry = self._runner.prepare(rgb)
+        return self._head.decode(self._runner.engine.infer(tensor), geometry)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._engine.close()
+        self._runner.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,11 +122,9 @@ def judge_detector(model: Path, pictures: Iterable[Labelled], names: Sequence[st
         for picture in pictures:
             found.append(_as(Detections, predictor(picture.image), model))
             truth.append(Truth(picture.truth.xyxy, ids[picture.truth.class_id]))
+    shown = figures.of_detections(found, found, truth, predictor.spec.labels)
     return DetectionFigures(
-        len(truth),
-        sum(len(t.class_id) for t in truth),
-        average_precision.mean(found, truth),
-        average_precision.mean(found, truth, average_precision.COCO_THRESHOLDS),
+        len(truth), sum(len(t.class_id) for t in truth), shown.ap50 or 0.0, shown.ap or 0.0
     )
 
 

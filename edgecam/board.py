@@ -16,11 +16,13 @@ from edgecam.vcgencmd import Firmware
 #: Bits of ``vcgencmd get_throttled``: what is so now; 16 places further up, what was so since the start
 #: (Raspberry Pi documentation, "vcgencmd").
 UNDER_VOLTAGE = "under-voltage"
+CAPPED = "CPU clock capped"
+SOFT_LIMIT = "soft temperature limit reached"
 THROTTLE_BITS = {
     0: UNDER_VOLTAGE,
-    1: "CPU clock capped",
+    1: CAPPED,
     2: "throttled",
-    3: "soft temperature limit reached",
+    3: SOFT_LIMIT,
 }
 _SINCE_START = 16
 
@@ -46,6 +48,11 @@ class Throttling:
 
     now: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
+
+    @property
+    def serious(self) -> tuple[str, ...]:
+        """What of it calls for less work. A capped clock or a soft limit is a board's everyday life."""
+        return tuple(word for word in self.now if word not in (CAPPED, SOFT_LIMIT))
 
     @classmethod
     def of_bits(cls, bits: int) -> Throttling:

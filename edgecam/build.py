@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
-from edgecam import cameras, catalogue, contract, registry
+from edgecam import cameras, catalogue, contract, registry, regulator
+from edgecam.board import Board
 from edgecam.capture import Capture
 from edgecam.config import Settings
 from edgecam.contract import Overrides
 from edgecam.engines.base import EngineOptions
 from edgecam.errors import EdgecamError, SourceError, UsageError
+from edgecam.governor import Limits
 from edgecam.overlay import Overlay
 from edgecam.pipeline import Model, Pipeline, PipelineOptions, RunReport
 from edgecam.preprocess import Preprocessor
@@ -26,6 +29,9 @@ from edgecam.types import HeadOptions
 log = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
+
+#: Sources that give pictures of the size they are asked for.
+SIZED = ("camera", "picamera")
 
 
 def load_model(settings: Settings) -> Model:
@@ -84,12 +90,19 @@ def auto_source(report: Report, wait: bool = False) -> URI:
         return registry.source_uri("demo:")
 
 
+def source_uri(settings: Settings, report: Report) -> URI:
+    """The source that the settings name, or what ``auto`` finds."""
+    if settings.source == "auto":
+        return auto_source(report, settings.wait_for_source)
+    return registry.source_uri(settings.source)
+
+
 def create_source(settings: Settings, report: Report) -> Source:
     """The source that the settings name; not opened yet."""
-    if settings.source == "auto":
-        uri = auto_source(report, settings.wait_for_source)
-    else:
-        uri = registry.source_uri(settings.source)
+    return _source(source_uri(settings, report))
+
+
+def _source(uri: URI) -> Source:
     source: Source = registry.load(registry.SOURCES, "source scheme", uri.scheme)(uri)
     return source
 
@@ -111,8 +124,25 @@ def check(settings: Settings) -> None:
     uri = registry.source_uri("demo:" if settings.source == "auto" else settings.source)
     registry.load(registry.SOURCES, "source scheme", uri.scheme)(uri)
     create_sinks(settings)
-    found = catalogue.find(settings.model)
-    contract.resolve(found.path, overrides(settings).over(found.overrides))
+    check_ladder(settings)
+
+
+def check_ladder(settings: Settings) -> None:
+    """Raise what is wrong with the models: each must be there, and of the same kind as the first.
+
+    Raises:
+        UsageError, ModelError: a model that cannot be.
+    """
+    first = ""
+    for name in (settings.model, *settings.model_ladder):
+        found = catalogue.find(name)
+        task = contract.resolve(found.path, overrides(settings).over(found.overrides)).task
+        first = first or task
+        if task != first:
+            raise UsageError(
+                f"{name} does not fit {settings.model}: one is there to {task}, the other to {first}",
+                "name smaller models of the same kind",
+            )
 
 
 def run(
@@ -166,12 +196,63 @@ def run(
             report("new settings")
 
 
+@dataclass
+class _Parts:
+    """What the regulator may change in a run.
+
+    Attributes:
+        size: ``WIDTHxHEIGHT`` to ask a camera for, "" for what the settings say.
+        sized: the source can be asked for a size.
+    """
+
+    settings: Settings
+    report: Report
+    size: str = ""
+    sized: bool = False
+    pipeline: Pipeline | None = None
+    capture: Capture | None = None
+
+    def source(self) -> Source:
+        uri = source_uri(self.settings, self.report)
+        self.sized = uri.scheme in SIZED
+        if self.size and self.sized:
+            uri = replace(uri, query={**uri.query, "size": self.size})
+        return _source(uri)
+
+    def resize(self, size: str) -> None:
+        assert self.capture is not None
+        self.size = size
+        self.capture.reopen("opening with pictures of " + (size or "its own size"))
+
+    def change_model(self, name: str) -> None:
+        assert self.pipeline is not None
+        self.pipeline.use(load_model(replace(self.settings, model=name or self.settings.model)))
+
+    def regulator(self, source: Source) -> regulator.Regulator | None:
+        """None if the settings want none, or if there is nothing to read or to slow down."""
+        if not self.settings.governor or not source.live:
+            return None
+        board = Board()
+        hot = self.settings.max_temperature or board.limit()
+        return regulator.make(
+            board,
+            Limits(hot, self.settings.target_latency),
+            self.report,
+            resize=self.resize if self.sized else None,
+            models=self.settings.model_ladder,
+            change_model=self.change_model,
+        )
+
+
 def _run_once(settings: Settings, report: Report, progress: Progress | None, service: Service) -> RunReport:
+    if settings.governor and settings.model_ladder:
+        check_ladder(settings)
     sinks = create_sinks(settings)
-    capture = Capture(
-        create_source(settings, report),
+    parts = _Parts(settings, report)
+    capture = parts.capture = Capture(
+        parts.source(),
         exit_on_loss=settings.exit_on_source_error,
-        renew=lambda: create_source(settings, report),
+        renew=parts.source,
         wait=settings.wait_for_source,
     )
     # The source opens while the model loads: a camera takes as long as the interpreter.
@@ -188,7 +269,8 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
     if progress is not None and not capture.source.live:
         sinks.append(ProgressSink(progress, lambda: _in_all(capture.source, settings)))
     overlay = Overlay(status=settings.status_line)
-    pipeline = Pipeline(
+    regulated = parts.regulator(capture.source)
+    pipeline = parts.pipeline = Pipeline(
         capture,
         model,
         sinks,
@@ -196,6 +278,7 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
         options=PipelineOptions(max_frames=settings.max_frames, duration=settings.duration),
         report=report,
         watch=service.watch if capture.source.live else None,
+        regulator=regulated,
     )
     if model.engine.device.startswith("CPU") and (
         settings.delegate or settings.device not in ("auto", "cpu")
@@ -205,7 +288,9 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
         with service.running(pipeline):
             return pipeline.run()
     finally:
-        model.engine.close()
+        pipeline.model.engine.close()
+        if regulated is not None:
+            regulated.close()
 
 
 def _in_all(source: Source, settings: Settings) -> int | None:

@@ -160,26 +160,40 @@ class Capture:
         else:
             self._replace(reader, began, error)
 
+    def reopen(self, why: str) -> None:
+        """Make the source anew, as ``renew`` gives it now. Not counted as a loss; never waits."""
+        reader = self._reader
+        if self._renew is None or self.ended or reader.thread.ident is None:
+            return
+        with self._lock:
+            self._appoint(reader, CaptureState("starting", why))
+        reader.leave()
+        self._reader.thread.start()
+
     def _replace(self, reader: Reader, began: float, error: SourceLostError) -> None:
         with self._lock:
             if reader.began != began:
                 return  # it came back at the last moment
-            self._before = (self.pulse, self.broken)
-            self._left.append(reader.thread)
-            self._first_seq = self._next_seq
-            self._reader = Reader(
-                reader.source,
-                self,
-                renew=self._renew,
-                exit_on_loss=self._exit_on_loss,
-                wait=True,
-                heir_of=reader,
-            )
+            self._appoint(reader, CaptureState("waiting", str(error)))
             self.lost += 1
-            self.status = CaptureState("waiting", str(error))
             self._hangs_since = self._hangs_since or time.monotonic()
         reader.leave()
         self._reader.thread.start()
+
+    def _appoint(self, reader: Reader, status: CaptureState) -> None:
+        """Put an heir in a reader's place; the lock is held."""
+        self._before = (self.pulse, self.broken)
+        self._left.append(reader.thread)
+        self._first_seq = self._next_seq
+        self._reader = Reader(
+            reader.source,
+            self,
+            renew=self._renew,
+            exit_on_loss=self._exit_on_loss,
+            wait=True,
+            heir_of=reader,
+        )
+        self.status = status
 
     # -- what the reader calls, on its thread
 

@@ -8,54 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgecam.capture import Capture
-from edgecam.contract import ModelSpec
-from edgecam.engines.base import Engine
 from edgecam.errors import EdgecamError, FrameError
-from edgecam.heads.base import Head
 from edgecam.meters import DurationMeter, RateMeter
+from edgecam.model import Model as Model
 from edgecam.placard import placard
-from edgecam.preprocess import Preprocessor
+from edgecam.regulator import Regulator
 from edgecam.sinks.base import Sink, SinkContext
-from edgecam.types import Frame, Image, Packet, Result, State, Status
+from edgecam.types import Frame, Image, Packet, State, Status
 
 log = logging.getLogger(__name__)
 
 TICK = 0.25
 PLACARD_EVERY = 1.0
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model ready to run: what `preprocess -> infer -> decode` needs."""
-
-    spec: ModelSpec
-    preprocessor: Preprocessor
-    engine: Engine
-    head: Head
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return self.spec.labels
-
-    def run(self, frame: Frame) -> Result:
-        """Recognise one frame and note the times of each step in it.
-
-        Raises:
-            FrameError: the frame's JPEG is broken.
-            EngineError: the interpreter failed.
-        """
-        times = frame.times
-        tensor, geometry = self.preprocessor(frame)
-        times.preprocessed = time.monotonic()
-        arrays = self.engine.infer(tensor)
-        times.inferred = time.monotonic()
-        result = self.head.decode(arrays, geometry)
-        times.decoded = time.monotonic()
-        return result
 
 
 @dataclass(frozen=True)
@@ -110,6 +74,7 @@ class Pipeline:
         report: tells the user one line.
         watch: told the status about four times a second, and how much work is done: the number grows with
             each result, and with each try to open a camera that is away. It stands still while the work does.
+        regulator: does less while the board is too hot or results come too late.
 
     Attributes:
         impaired: what does not work as it was asked to, by what it concerns; makes the state ``degraded``.
@@ -125,6 +90,7 @@ class Pipeline:
         options: PipelineOptions | None = None,
         report: Callable[[str], None] = log.info,
         watch: Callable[[Status, int], None] | None = None,
+        regulator: Regulator | None = None,
     ) -> None:
         self.impaired: dict[str, str] = {}
         self._capture = capture
@@ -135,6 +101,8 @@ class Pipeline:
         self._options = options or PipelineOptions()
         self._report = report
         self._watch = watch
+        self._regulator = regulator
+        self._held = False
         self._watched_at = 0.0
         self._work = 0
         self._pulse = 0
@@ -142,11 +110,8 @@ class Pipeline:
         self._result = RunReport()
         self._inferences = RateMeter()
         self._durations = DurationMeter()
-        self._base = Status(
-            model=model.name,
-            device=model.engine.device,
-            runtime=model.engine.runtime,
-        )
+        self._ages = DurationMeter()
+        self._base = _base_status(model)
         self._broken = 0
         self._replaced_before = 0
         self._size = (640, 480)
@@ -157,6 +122,18 @@ class Pipeline:
     def stop(self, reason: str) -> None:
         """End the run soon. Takes no lock, so a signal handler may call it."""
         self._stop_reason = self._stop_reason or reason
+
+    @property
+    def model(self) -> Model:
+        """The model in use."""
+        return self._model
+
+    def use(self, model: Model) -> None:
+        """Go over to another model from the next frame on, and close the engine of the one before."""
+        before, self._model = self._model, model
+        self._base = _base_status(model)
+        self._durations = DurationMeter()
+        before.engine.close()
 
     def run(self) -> RunReport:
         """Run until the source ends, a bound is reached, or :meth:`stop`.
@@ -207,7 +184,7 @@ class Pipeline:
         self._replaced_before = self._capture.slot.dropped
         options, result = self._options, self._result
         while not self._stop_reason:
-            frame = self._capture.slot.take(TICK)
+            frame = self._next_frame()
             now = time.monotonic()
             if frame is not None:
                 if self._process(frame, now):
@@ -215,12 +192,26 @@ class Pipeline:
                     result.seconds = now - first
                 if options.max_frames and result.frames >= options.max_frames:
                     self.stop(f"{result.frames} frames done")
-            elif self._capture.ended:
+            elif self._capture.ended and not self._held:
                 return
             self._capture.check()
             self._look_after(now)
             if options.duration and now - began >= options.duration:
                 self.stop(f"{options.duration:g} s are over")
+
+    def _next_frame(self) -> Frame | None:
+        """The newest frame, None if there is none for now. The regulator may let it wait."""
+        left = self._pause_left()
+        if left > 0:
+            time.sleep(min(left, TICK))
+        self._held = self._pause_left() > 0
+        return None if self._held else self._capture.slot.take(TICK)
+
+    def _pause_left(self) -> float:
+        """Seconds until the regulator lets the next frame through, 0.0 or less for now."""
+        if self._regulator is None or not self._result.frames:
+            return 0.0
+        return self._last_frame_at + self._regulator.pause - time.monotonic()
 
     def _process(self, frame: Frame, now: float) -> bool:
         """Recognise one frame and hand it on; False if its picture is broken."""
@@ -237,6 +228,7 @@ class Pipeline:
         self._work += 1
         self._inferences.tick(frame.times.decoded)
         self._durations.add(frame.times.inferred - frame.times.preprocessed)
+        self._ages.add(frame.times.decoded - frame.times.captured)
         self._push(Packet(frame, found, self._model.labels, self._status(frame), self._render))
         return True
 
@@ -246,6 +238,8 @@ class Pipeline:
         if waits and now - self._last_placard_at >= PLACARD_EVERY and self._capture.source.live:
             self._last_placard_at = now
             self._show_placard()
+        if self._regulator is not None and not waits:
+            self._regulate(self._regulator, now)
         if self._watch is None or now - self._watched_at < TICK:
             return
         self._watched_at = now
@@ -255,6 +249,17 @@ class Pipeline:
             self._work += 1  # a slow slide show is no standstill
         self._pulse = self._capture.pulse
         self._watch(self._status(None), self._work)
+
+    def _regulate(self, regulator: Regulator, now: float) -> None:
+        """Let the regulator look; what it does less of makes the run ``degraded``."""
+        if not self._result.frames:
+            return
+        rate = self._inferences.rate(now)
+        if regulator.look(now, self._size, self._ages.median() * 1000, rate):
+            self._ages = DurationMeter()  # what was before says nothing of now
+            self.impaired.pop("load", None)
+            if regulator.words:
+                self.impaired["load"] = regulator.words
 
     def _show_placard(self) -> None:
         status = self._status(None)
@@ -293,6 +298,8 @@ class Pipeline:
             dropped=result.dropped,
             broken=result.broken,
             lost=result.lost,
+            temperature=None if self._regulator is None else self._regulator.temperature,
+            steps_down=0 if self._regulator is None else self._regulator.level,
         )
 
     def _count(self) -> None:
@@ -317,3 +324,7 @@ class Pipeline:
         sink.failed = str(error) if isinstance(error, EdgecamError) else f"{type(error).__name__}: {error}"
         if first:
             self._report(f"{sink.name} stopped: {sink.failed}")
+
+
+def _base_status(model: Model) -> Status:
+    return Status(model=model.name, device=model.engine.device, runtime=model.engine.runtime)

@@ -251,6 +251,8 @@ class Status:
     dropped: int = 0
     broken: int = 0
     lost: int = 0
+    temperature: float | None = None  # degrees Celsius, None without a sensor or a governor
+    steps_down: int = 0  # that the governor has taken
 
     @property
     def words(self) -> str:

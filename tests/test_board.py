@@ -126,6 +126,12 @@ def test_bits(bits: int, now: tuple[str, ...], before: tuple[str, ...]) -> None:
     assert Throttling.of_bits(bits) == Throttling(now, before)
 
 
+def test_what_calls_for_less_work() -> None:
+    assert Throttling.of_bits(0xF).serious == ("under-voltage", "throttled")
+    assert Throttling.of_bits(0xF000A).serious == ()
+    assert Throttling(("slowed by the kernel (cpufreq-cpu0)",)).serious
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_every_bit_pattern_says_each_thing_once(bits: int) -> None:
     found = Throttling.of_bits(bits)

@@ -29,6 +29,7 @@ RANKS = {
     "sinks": ROOMS,
     "overlay": ROOMS,
     "reader": 3,
+    "model": 3,
     "capture": 4,
     "pipeline": 5,
     "service": 6,

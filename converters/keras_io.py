@@ -175,13 +175,12 @@ def custom_layers(value: Any) -> list[str]:
 
 def _custom(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
-        module, name = value.get("module", "keras"), value.get("class_name")
-        if (
-            isinstance(name, str)
-            and "config" in value
-            and not str(module or "").startswith(("keras", "builtins"))
-        ):
-            yield str(value.get("registered_name") or name)
+        module, name = str(value.get("module", "keras") or ""), value.get("class_name")
+        registered = str(value.get("registered_name") or name)
+        # What was registered is PACKAGE>NAME, whatever module it came from.
+        foreign = ">" in registered or not module.startswith(("keras", "builtins"))
+        if isinstance(name, str) and "config" in value and foreign:
+            yield registered
         for item in value.values():
             yield from _custom(item)
     elif isinstance(value, list):

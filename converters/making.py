@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from converters import calibrate, codebook, dataset, graph, normalisation, variants
+from converters import calibrate, codebook, dataset, normalisation, variants
 from converters.conventions import Convention
 from converters.dataset import Dataset, Sample
 from converters.embed import embed_file
 from converters.files import write_whole
+from converters.floatops import float_operators
 from converters.normalisation import Found
 from converters.quantize import Converter, ModelInfo
 from converters.recipes import Quantization
@@ -174,21 +172,6 @@ def contract_of(
         mean=mean,
         std=std,
     )
-
-
-def float_operators(model: bytes) -> dict[str, int]:
-    """Operators that compute in float, by name, most frequent first; conversions at the ends do not count."""
-    found = graph.read(model)
-
-    def is_float(tensor: int) -> bool:
-        return tensor >= 0 and np.dtype(found.tensors[tensor].dtype or "int8").kind == "f"
-
-    names = [
-        operator.name
-        for operator in found.operators
-        if operator.name not in ("QUANTIZE", "DEQUANTIZE") and any(map(is_float, operator.outputs))
-    ]
-    return dict(Counter(names).most_common())
 
 
 def _tell(info: ModelInfo, report: Report) -> None:

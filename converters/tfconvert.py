@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from converters import selective
+from converters import floatops, selective
 from converters.keras_io import Source
 from converters.recipes import Quantization
 from edgecam.errors import ModelError
@@ -93,6 +93,10 @@ def convert(
         raise
     except Exception as error:
         raise _refused(str(error), recipe) from error
+    # The converter keeps what it cannot quantise in float without a word, also where only int8 is allowed.
+    left = floatops.float_operators(model) if recipe.calibrated and not recipe.float_fallback else {}
+    if left:
+        raise _not_integer(list(left), recipe)
     return model
 
 
@@ -143,13 +147,16 @@ def _refused(text: str, recipe: Quantization) -> ModelError:
         )
     not_int8 = sorted({name.strip() for name in _NOT_INT8.findall(text)})
     if not_int8:
-        return ModelError(
-            f"{', '.join(not_int8)} cannot be {recipe.activations}", "use the recipe int8-float-fallback"
-        )
+        return _not_integer(not_int8, recipe)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return ModelError(
         f"the converter fails: {lines[0][:300] if lines else 'no reason given'}", _last_resort(recipe)
     )
+
+
+def _not_integer(operators: Sequence[str], recipe: Quantization) -> ModelError:
+    what = f"{', '.join(operators)} cannot be {recipe.activations}"
+    return ModelError(what, "use the recipe int8-float-fallback, which keeps them in float")
 
 
 def _last_resort(recipe: Quantization) -> str:

@@ -103,7 +103,7 @@ def judge_temperature(celsius: float | None, limit: float) -> Iterator[Finding]:
         yield ok("temperature", "no sensor to read (usual in a virtual machine)")
         return
     seen = f"{celsius:.0f} °C, the board slows down from {limit:.0f} °C on"
-    remedy = "give it a heat sink, a fan or more air; the governor lowers the inference rate meanwhile"
+    remedy = "give it a heat sink, a fan or more air"
     if celsius >= limit + 5:
         yield failure("temperature", seen, remedy)
     elif celsius >= limit - 5:

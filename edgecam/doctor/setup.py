@@ -65,7 +65,7 @@ def readable_by_others(files: Sequence[Path], settings: Settings) -> list[Path]:
 
 
 def try_model(settings: dict[str, Any]) -> dict[str, Any]:
-    """In the child: load the model, and let it look at a grey picture twice."""
+    """In the child: load the model, let it look at a grey picture twice, and run its golden samples."""
     import time
 
     import numpy as np
@@ -80,14 +80,46 @@ def try_model(settings: dict[str, Any]) -> dict[str, Any]:
     model.run(Frame(0, grey))
     began = time.monotonic()
     model.run(Frame(1, grey))
+    milliseconds = (time.monotonic() - began) * 1000
     engine = model.engine
+    engine.close()
+    samples, problems = verify(chosen) if chosen.engine == "litert" else (0, [])
     return {
         "name": model.name,
         "device": engine.device,
         "runtime": engine.runtime,
-        "ms": (time.monotonic() - began) * 1000,
+        "ms": milliseconds,
         "notes": list(engine.notes),
+        "samples": samples,
+        "problems": problems,
     }
+
+
+def verify(settings: Settings) -> tuple[int, list[str]]:
+    """In the child: how many golden samples the model's file carries, and what is not as promised."""
+    from edgecam import build, catalogue, contract
+    from edgecam import verify as verifying
+    from edgecam.types import Frame
+
+    path = catalogue.find(settings.model).path
+    carried = contract.read(path)
+    if carried is None or not carried.golden:
+        return 0, []
+    spec, samples = verifying.load(path)
+    # The file's own word counts here, and what it promises lies below the thresholds that people set.
+    engine = ("engine", "runtime", "device", "delegate", "require_delegate", "threads")
+    plain = Settings(
+        model=settings.model,
+        threshold=verifying.lowest(samples),
+        **{name: getattr(settings, name) for name in engine},
+    )
+    model = build.load_model(plain)
+    outcomes = [
+        verifying.check(sample, model.run(Frame(n, sample.image)), spec.labels)
+        for n, sample in enumerate(samples)
+    ]
+    model.engine.close()
+    return len(samples), [f"{o.name}: {'; '.join(o.problems)}" for o in outcomes if not o.passed]
 
 
 def judge_model(outcome: Outcome, name: str) -> Iterator[Finding]:
@@ -99,9 +131,17 @@ def judge_model(outcome: Outcome, name: str) -> Iterator[Finding]:
     found = outcome.value
     for note in found["notes"]:
         yield warning(check, note, "see the Edge TPU's line")
-    yield ok(
-        check, f"{found['name']} answers in {found['ms']:.0f} ms on {found['device']}, {found['runtime']}"
-    )
+    where = f"on {found['device']}, {found['runtime']}"
+    if found["problems"]:
+        yield failure(
+            check,
+            f"{found['name']} {where}: {len(found['problems'])} of {found['samples']} golden samples are not "
+            f"as promised ({found['problems'][0]})",
+            "try another --runtime or --device, and fetch or convert the model again",
+        )
+        return
+    proof = f", {found['samples']} golden samples as promised" if found["samples"] else ""
+    yield ok(check, f"{found['name']} answers in {found['ms']:.0f} ms {where}{proof}")
 
 
 # -- port

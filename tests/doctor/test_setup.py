@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edgecam import contract, resources
+from edgecam import verify as verifying
 from edgecam.config import Settings
 from edgecam.doctor import processes, setup
 from edgecam.doctor.context import Context
@@ -43,7 +45,15 @@ def test_a_secret_that_everybody_may_read(tmp_path: Path) -> None:
 
 # Model
 
-ANSWER = {"name": "m", "device": "CPU x2", "runtime": "r 1", "ms": 12.3, "notes": []}
+ANSWER = {
+    "name": "m",
+    "device": "CPU x2",
+    "runtime": "r 1",
+    "ms": 12.3,
+    "notes": [],
+    "samples": 0,
+    "problems": [],
+}
 
 
 def test_model() -> None:
@@ -52,14 +62,33 @@ def test_model() -> None:
     assert (crashed.level, crashed.seen) == (Level.FAILURE, "big: crashed (SIGSEGV)")
     refused = Outcome(error="x.tflite: no such file", remedy="name a file", kind="ModelError")
     assert one(setup.judge_model(refused, "x.tflite")).remedy == "name a file"
+    proven = one(setup.judge_model(Outcome({**ANSWER, "samples": 3}), "m"))
+    assert proven.seen.endswith(", 3 golden samples as promised")
+    wrong = Outcome({**ANSWER, "samples": 3, "problems": ["0.jpg: cat 0.90 is missing"]})
+    broken = one(setup.judge_model(wrong, "m"))
+    assert broken.level is Level.FAILURE
+    assert "1 of 3 golden samples are not as promised (0.jpg: cat 0.90 is missing)" in broken.seen
     note, answer = setup.judge_model(Outcome({**ANSWER, "notes": ["the CPU does its work"]}), "m")
     assert (note.level, answer.level) == (Level.WARNING, Level.OK)
 
 
 def test_the_bundled_model_really_answers() -> None:
-    settings = Context(settings=Settings(model="face", threads=1)).plain_settings
+    settings = Context(settings=Settings(model="face", threads=1, threshold=0.9)).plain_settings
     outcome = call("edgecam.doctor.setup:try_model", {"settings": settings})
     assert (outcome.value["name"], outcome.value["device"]) == ("face", "CPU x1")
+    carried = contract.read(resources.bundled_model("face"))
+    assert carried is not None
+    assert (outcome.value["samples"], outcome.value["problems"]) == (len(carried.golden), [])
+
+
+def test_a_model_that_answers_otherwise_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(sample: verifying.Golden, result: object, labels: object) -> verifying.Outcome:
+        return verifying.Outcome(sample.name, ("face 0.90 is missing",), 0.9)
+
+    monkeypatch.setattr(verifying, "check", check)
+    samples, problems = setup.verify(Settings(model="face", threads=1))
+    assert samples == len(problems) > 0
+    assert problems[0].endswith(": face 0.90 is missing")
 
 
 def test_a_model_that_is_none_and_a_sink_that_cannot_be() -> None:

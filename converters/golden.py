@@ -29,6 +29,7 @@ from edgecam.preprocess import Preprocessor
 from edgecam.types import HeadOptions, Image, TensorInfo
 from edgecam.verify import Expected, Golden
 
+FOLDER = "golden/"
 COUNT = 8
 FLOOR = 0.3  # least score that counts; a model's own threshold if that is higher
 SCORE = 0.05  # least tolerance of a score
@@ -119,7 +120,7 @@ class Maker:
         tolerance = max([self.tolerance, *(2 * self.spread(c) for c in chosen)])
         entries, files = [], {}
         for number, candidate in enumerate(chosen):
-            name = f"golden/{number}.jpg"
+            name = f"{FOLDER}{number}.jpg"
             files[name] = candidate.jpeg
             entries.append(
                 {

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from converters import flatmodel, golden
 from converters.embed import embed
-from edgecam import metadata, tflite
+from edgecam import contract_fields, metadata, tflite
 from edgecam.contract import ModelSpec
-from edgecam.errors import ContractError
+from edgecam.errors import ContractError, ModelError
 from edgecam.types import Image
 
 if TYPE_CHECKING:
@@ -120,10 +120,34 @@ def histogram(per_class: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in per_class.items() if count}
 
 
+def carry_over(source: bytes, compiled: bytes) -> bytes:
+    """The passport of a model in the file that a compiler made of it and that has lost it.
+
+    The golden samples go with it unchanged: what the model says on the CPU is what it must say there too.
+
+    Args:
+        source: the file that was compiled; without a contract nothing is carried over.
+        compiled: the result, its outputs in the same order.
+
+    Raises:
+        ModelError: a file is damaged, or the result has another number of outputs.
+    """
+    appended = metadata.Appended(source)
+    if contract_fields.MEMBER not in appended.names:
+        return compiled
+    spec = ModelSpec(**contract_fields.gather("", tflite.parse(source), appended, {}))
+    named = roles(source, spec)
+    outputs = [tensor.name for tensor in tflite.parse(compiled).outputs]
+    if len(outputs) != len(named):
+        raise ModelError(f"the compiled model has {len(outputs)} outputs, its source {len(named)}")
+    files = {name: appended.read(name) or b"" for name in appended.names if name.startswith(golden.FOLDER)}
+    return embed(compiled, replace(spec, outputs=dict(zip(named, outputs, strict=True))), named, files)
+
+
 def samples(model: bytes) -> int:
     """How many golden samples a file holds."""
     names = metadata.Appended(model).names
-    return sum(name.startswith("golden/") for name in names)
+    return sum(name.startswith(golden.FOLDER) for name in names)
 
 
 def figures(judged: Mapping[str, Any]) -> dict[str, Any]:

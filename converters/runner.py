@@ -64,7 +64,8 @@ def _run_one(work: Work, step: Step, options: Mapping[str, Any], report: Report,
         mark = fingerprint(step.name, options, step.inputs(work, options), __version__)
         work.finish(step.name, mark, figures, files)
     if figures.get(GATE):
-        raise QualityError(str(figures[GATE]), f"see {work.path('report.html')}, or allow it by --max-drop")
+        remedy = figures.get("gate_remedy") or f"see {work.path('report.html')}, or allow it by --max-drop"
+        raise QualityError(str(figures[GATE]), str(remedy))
 
 
 def complete(step: Step, job: Job, said: Mapping[str, Any]) -> dict[str, Any]:

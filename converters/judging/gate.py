@@ -130,7 +130,7 @@ def _notes(comparison: Comparison, judged: int) -> list[str]:
             f"{comparison.worse} pictures became wrong and {comparison.better} right; equally good models"
             f" differ as much in {_percent(comparison.chance)} of cases"
         )
-    few = [change for change in comparison.classes if change.shown < LEAST_SHOWN]
+    few = [change for change in comparison.classes if 0 < change.shown < LEAST_SHOWN]
     if few:
         notes.append(
             f"{len(few)} of {len(few) + judged} classes have fewer than {LEAST_SHOWN} test examples"

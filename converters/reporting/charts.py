@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from converters.judging.gate import MAX_CLASS_DROP
+from converters.judging.gate import LEAST_SHOWN, MAX_CLASS_DROP
 from converters.layers import LayerError, LayerReport
 from converters.reporting.story import TWIN, Story, megabytes, milliseconds, percent, signed
 from converters.reporting.svg import Drawing, Scale, number, width_of
@@ -13,6 +13,7 @@ from converters.reporting.svg import Drawing, Scale, number, width_of
 WIDTH = 720.0
 MOST_CLASSES = 30
 LARGEST_MATRIX = 25
+_FEW = 5  # pictures in a bin below which it says next to nothing
 _FAR = 12.0  # points below the best
 
 
@@ -139,7 +140,7 @@ def class_bars(story: Story) -> str:
         out.text(left - 10, y + 15, str(shown), "tick", "end")
         out.bar(left, y, x(before) - left, 9, "bar twin", f"{name}, float: {percent(before)}")
         out.bar(left, y + 11, x(after) - left, 9, "bar best", f"{name}, {story.chosen}: {percent(after)}")
-        kind = "bad" if lost > MAX_CLASS_DROP else "value"
+        kind = "bad" if lost > MAX_CLASS_DROP and shown >= LEAST_SHOWN else "value"
         out.text(WIDTH - 98, y + 15, f"{percent(after)}", f"label {kind}")
         out.text(WIDTH, y + 15, signed(-lost), f"tick {kind}", "end")
     return str(out)
@@ -247,7 +248,8 @@ def reliability(story: Story) -> str:
     for kind, found in (("twin", story.twin), ("best", story.best)):
         bins = [entry for entry in found.accuracy.reliability if entry[0]]
         total = max((count for count, _, _ in bins), default=1)
-        out.path([(x(mean or 0), y(right_ or 0)) for _, mean, right_ in bins], f"curve {kind}")
+        sure = [(x(mean or 0), y(right_ or 0)) for count, mean, right_ in bins if count >= _FEW]
+        out.path(sure, f"curve {kind}")
         for count, mean, right_ in bins:
             radius = 2.5 + 5 * math.sqrt(count / total)
             tip = f"{count} pictures: confidence {percent(mean)}, right {percent(right_)}"

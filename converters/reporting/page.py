@@ -82,7 +82,7 @@ def _tiles(story: Story) -> str:
         _tile(
             "Size",
             megabytes(best.bytes),
-            _change(twin.bytes, best.bytes, "smaller", "larger") + " than float",
+            _change(twin.bytes, best.bytes, "smaller", "larger"),
         ),
         _tile(
             "Agrees with float",

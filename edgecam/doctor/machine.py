@@ -234,9 +234,7 @@ def judge_disk(places: Sequence[Place]) -> Iterator[Finding]:
             )
         elif not place.writable:
             problem = f"{place.path} is not writable for this user ({place.use})"
-            remedy = (
-                f"sudo chown $USER {place.path}, or name another folder; a read-only card is a broken one"
-            )
+            remedy = f"name another folder, or see whose it is: ls -ld {place.path}"
             yield (failure if place.wanted else warning)("disk", problem, remedy)
         elif place.free < 50 * MB:
             yield failure("disk", seen, f"make room: du -xh {place.path} | sort -h | tail")

@@ -27,10 +27,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from edgecam.sources.demo import DemoSource
-
 from edgecam import jpeg
 from edgecam.registry import source_uri
+from edgecam.sources.demo import DemoSource
 
 EDGECAM = Path(sys.executable).with_name("edgecam")
 FPS = 30

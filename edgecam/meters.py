@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from statistics import median
 
 
 class RateMeter:
-    """Events a second over the last ``window`` seconds. One writer, any readers."""
+    """Events a second over the last ``window`` seconds. Any thread may write and read."""
 
     def __init__(self, window: float = 2.0) -> None:
         self._window = window
         self._times: deque[float] = deque(maxlen=1024)
+        # Even copying a deque fails when another thread appends to it meanwhile.
+        self._lock = threading.Lock()
 
     def tick(self, now: float | None = None) -> None:
         """Note one event at ``now`` (monotonic seconds)."""
-        self._times.append(time.monotonic() if now is None else now)
+        with self._lock:
+            self._times.append(time.monotonic() if now is None else now)
 
     def rate(self, now: float | None = None) -> float:
         """Events a second, 0.0 once the window has passed without any."""
         now = time.monotonic() if now is None else now
-        recent = [t for t in tuple(self._times) if now - t <= self._window]
+        with self._lock:
+            recent = [t for t in self._times if now - t <= self._window]
         if len(recent) < 2:
             return 0.0
         # While events come, the span between first and last is exact; when they stop, the growing gap

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,13 @@ def real() -> Path:
     if not REAL.is_dir():
         pytest.skip(f"{REAL} is absent: set EDGECAM_TEST_REAL to the folder of public models and pictures")
     return REAL
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Commands set up the log of the whole process; the next test finds it as it was."""
+    logger = logging.getLogger("edgecam")
+    handlers, level = logger.handlers[:], logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)

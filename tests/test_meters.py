@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -28,6 +30,26 @@ def test_the_rate_falls_while_nothing_comes_and_ends_at_zero() -> None:
     assert rates[0] == pytest.approx(30)
     assert all(a > b for a, b in itertools.pairwise(rates))
     assert rates[-1] == 0.0
+
+
+def test_reading_while_another_thread_writes() -> None:
+    meter, stop = RateMeter(), threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            meter.tick()
+
+    writer = threading.Thread(target=write)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        writer.start()
+        for _ in range(2000):
+            meter.rate()
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        writer.join(10)
 
 
 def test_one_event_is_no_rate() -> None:

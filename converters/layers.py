@@ -24,7 +24,7 @@ unequal range.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -32,13 +32,12 @@ from typing import Any
 
 import numpy as np
 
-from converters import graph, macs, metrics
+from converters import macs, metrics
 from converters.graph import ModelGraph, Operator
-from edgecam import contract, tflite
-from edgecam.engines.quiet import quiet
-from edgecam.preprocess import Preprocessor
+from converters.inside import Grid, Inside
+from edgecam.errors import EngineError
 from edgecam.tflite import SSD_OP
-from edgecam.types import Array, Image, TensorInfo
+from edgecam.types import Array, Image
 
 # Casts compute nothing; the rows of a suppression are not the same boxes on both sides.
 _PASSED_OVER = ("QUANTIZE", "DEQUANTIZE", SSD_OP)
@@ -127,14 +126,18 @@ def compare(float_model: Path, other: Path, images: Sequence[Image]) -> LayerRep
         ModelError: a file or its contract is wrong.
         EngineError: the interpreter refuses a file.
     """
-    base, changed = _Inside(float_model), _Inside(other)
-    pairs = match(base.graph, changed.graph)
-    sums = [_Sum() for _ in pairs]
-    for image in images:
-        base.run(image)
-        changed.run(image)
-        for (a, b), total in zip(pairs, sums, strict=True):
-            total.add(base.real(a.outputs[0]), changed.real(b.outputs[0]), changed.grid(b.outputs[0]))
+    try:
+        base, changed = Inside(float_model), Inside(other)
+        pairs = match(base.graph, changed.graph)
+        sums = [_Sum(whole=a.name == "SOFTMAX") for a, _ in pairs]
+        for image in images:
+            base.run(image)
+            changed.run(image)
+            for (a, b), total in zip(pairs, sums, strict=True):
+                total.add(base.real(a.outputs[0]), changed.real(b.outputs[0]), changed.grid(b.outputs[0]))
+    except (RuntimeError, ValueError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise EngineError(f"the layers of {other} cannot be looked at ({why})", "add --layers 0") from error
     cost = macs.of_graph(base.graph).by_operator
     layers = tuple(
         _layer(base, changed, pair, total, cost.get(pair[0].index, 0))
@@ -187,39 +190,28 @@ def _fits(base: ModelGraph, op: Operator, other: ModelGraph, found: Operator | N
 
 
 @dataclass
-class _Grid:
-    """The values that a quantised tensor can take."""
-
-    scale: float
-    zero_point: int
-    low: int
-    high: int
-
-    def nearest(self, real: Array) -> tuple[Array, float]:
-        """Each value on the grid, and the fraction that lay outside."""
-        whole = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point
-        inside = np.clip(whole, self.low, self.high)
-        return (inside - self.zero_point) * self.scale, float(np.mean(inside != whole))
-
-
-@dataclass
 class _Sum:
-    """Energies of one tensor over all pictures; those of its rounding channel by channel."""
+    """Energies of one tensor over all pictures; those of its rounding channel by channel.
 
+    Attributes:
+        whole: take all channels as one: of probabilities the small ones carry nothing.
+    """
+
+    whole: bool = False
     signal: float = 0.0
     noise: float = 0.0
     channels: Array = field(default_factory=lambda: np.zeros(1))
     rounding: Array = field(default_factory=lambda: np.zeros(1))
     clipped: list[float] = field(default_factory=list)
 
-    def add(self, reference: Array, value: Array, grid: _Grid | None) -> None:
+    def add(self, reference: Array, value: Array, grid: Grid | None) -> None:
         signal, noise = metrics.energies(reference, value)
         self.signal += signal
         self.noise += noise
         if grid is not None:
             rounded, clipped = grid.nearest(reference)
-            self.channels = self.channels + _by_channel(reference)
-            self.rounding = self.rounding + _by_channel(reference - rounded)
+            self.channels = self.channels + _by_channel(reference, self.whole)
+            self.rounding = self.rounding + _by_channel(reference - rounded, self.whole)
             self.clipped.append(clipped)
 
     @property
@@ -231,86 +223,14 @@ class _Sum:
         return float(np.minimum(self.rounding[live] / self.channels[live], 1.0).mean())
 
 
-def _by_channel(values: Array) -> Array:
-    """Energy of each channel (the last axis)."""
-    rows = np.asarray(values, np.float64).reshape(-1, values.shape[-1] if values.ndim else 1)
+def _by_channel(values: Array, whole: bool) -> Array:
+    """Energy of each channel (the last axis), or of all as one."""
+    rows = np.asarray(values, np.float64).reshape(-1, 1 if whole or not values.ndim else values.shape[-1])
     return np.asarray(np.einsum("nc,nc->c", rows, rows))
 
 
-class _Inside:
-    """A model of which every tensor can be looked at after a run."""
-
-    def __init__(self, path: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        data = tflite.load(path).data
-        self.graph = graph.read(data)
-        with quiet():
-            self._interpreter = Interpreter(
-                model_content=data,
-                experimental_preserve_all_tensors=True,
-                # A delegate would keep its own tensors to itself.
-                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            )
-            self._allocate()
-        self._details = {entry["index"]: entry for entry in self._interpreter.get_tensor_details()}
-        self._input = self.graph.inputs[0]
-        entry = self._details[self._input]
-        scales, zeros = self._parameters(self._input)
-        info = TensorInfo(
-            str(entry["name"]),
-            tuple(int(n) for n in entry["shape"]),
-            np.dtype(entry["dtype"]),
-            float(scales[0]) if len(scales) else 0.0,
-            int(zeros[0]) if len(zeros) else 0,
-        )
-        self._prepare = Preprocessor(contract.resolve(path), info)
-
-    def _allocate(self) -> None:
-        entry = self._interpreter.get_input_details()[0]
-        if entry["shape"][0] != 1:
-            self._interpreter.resize_tensor_input(entry["index"], [1, *entry["shape"][1:]])
-        self._interpreter.allocate_tensors()
-
-    def run(self, image: Image) -> None:
-        self._interpreter.set_tensor(self._input, self._prepare.from_image(image)[0])
-        self._interpreter.invoke()
-
-    def _parameters(self, index: int) -> tuple[Array, Array]:
-        entry = self._details[index]["quantization_parameters"]
-        return entry["scales"], entry["zero_points"]
-
-    def real(self, index: int) -> Array:
-        """A tensor's values as real numbers, float32."""
-        value = self._interpreter.get_tensor(index)
-        scales, zeros = self._parameters(index)
-        if value.dtype.kind == "f" or not len(scales):
-            return np.asarray(value, np.float32)
-        if len(scales) > 1:
-            shape = [1] * value.ndim
-            shape[self._details[index]["quantization_parameters"]["quantized_dimension"]] = -1
-            scales, zeros = scales.reshape(shape), zeros.reshape(shape)
-        return np.asarray((value.astype(np.float32) - zeros) * scales, np.float32)
-
-    def grid(self, index: int) -> _Grid | None:
-        """What the tensor can hold, None for a float one."""
-        dtype = np.dtype(self._details[index]["dtype"])
-        scales, zeros = self._parameters(index)
-        if dtype.kind == "f" or len(scales) != 1:
-            return None
-        limits = np.iinfo(dtype)
-        return _Grid(float(scales[0]), int(zeros[0]), int(limits.min), int(limits.max))
-
-    def weights(self, op: Operator) -> Iterator[int]:
-        """The constant that the operator multiplies by, if there is one: its number."""
-        if op.name in macs.MULTIPLYING and len(op.inputs) > 1:
-            found = self.graph.weights(op.inputs[1])
-            if found is not None:
-                yield found.index
-
-
 def _layer(
-    base: _Inside, other: _Inside, pair: tuple[Operator, Operator], total: _Sum, cost: int
+    base: Inside, other: Inside, pair: tuple[Operator, Operator], total: _Sum, cost: int
 ) -> LayerError:
     a, b = pair
     signal, noise = 0.0, 0.0

@@ -10,7 +10,7 @@ from converters import variants
 from converters.steps.base import Option, Report
 from converters.variants import FLOAT
 from converters.work import Work
-from edgecam.errors import UsageError
+from edgecam.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from converters.dataset import Dataset, Sample
@@ -156,19 +156,15 @@ class _Run:
             for name, comparison in self.comparisons(seen).items()
         }
 
-    def images(self) -> list[Image]:
-        """A few training pictures of every class."""
-        from converters import dataset
-        from edgecam.sources.images import load_picture
-
-        chosen = dataset.calibration(self.data, self.options["layers"], self.options["seed"])
-        return [load_picture(sample.path) for sample in chosen]
-
     def measure_layers(self) -> None:
         """Where the variant that is shipped departs from its float twin."""
         if not self.options["layers"]:
             return
-        self._compare_layers(self.chosen, self.paths[self.chosen])
+        try:
+            self._compare_layers(self.chosen, self.paths[self.chosen])
+        except EngineError as error:  # the judgement stands without it
+            self.report.warn(str(error))
+            return
         worst = self.layers[self.chosen].worst(3)
         if worst:
             named = ", ".join(f"{layer.name} ({layer.own:.0f} dB)" for layer in worst)
@@ -179,7 +175,9 @@ class _Run:
 
         with self.report.progress("comparing layers") as advance:
             advance(0, None)
-            self.layers[name] = layers.compare(self.work.path(FLOAT), self.work.path(file), self.images())
+            self.layers[name] = layers.compare(
+                self.work.path(FLOAT), self.work.path(file), _images(self.data, self.options)
+            )
 
     def repair(self) -> None:
         """One more variant, with the worst layers in float; it is shipped if it is good enough."""
@@ -220,7 +218,7 @@ class _Run:
             "verdicts": {name: entry.as_dict() for name, entry in verdicts.items()},
             "chosen": self.chosen,
             "layers": {name: entry.as_dict() for name, entry in self.layers.items()},
-            "mistakes": self._mistakes(),
+            "mistakes": _mistakes(self.judged, self.chosen, self.data.task),
             "repair": self.repaired,
             "files": sorted(set(self.paths.values())),
         }
@@ -228,13 +226,22 @@ class _Run:
             found["gate_failed"] = "; ".join(verdict.reasons)
         return found
 
-    def _mistakes(self) -> list[dict[str, Any]]:
-        from converters.judging import mistakes
 
-        answers, truth = self.judged.answers, self.judged.truth
-        if self.data.task == "detect":
-            return mistakes.of_detector(answers[self.chosen], truth)
-        return mistakes.of_classifier(answers[TWIN], answers[self.chosen], truth)
+def _images(data: Dataset, options: Mapping[str, Any]) -> list[Image]:
+    """A few training pictures of every class."""
+    from converters import dataset
+    from edgecam.sources.images import load_picture
+
+    chosen = dataset.calibration(data, options["layers"], options["seed"])
+    return [load_picture(sample.path) for sample in chosen]
+
+
+def _mistakes(judged: Judged, chosen: str, task: str) -> list[dict[str, Any]]:
+    from converters.judging import mistakes
+
+    if task == "detect":
+        return mistakes.of_detector(judged.answers[chosen], judged.truth)
+    return mistakes.of_classifier(judged.answers[TWIN], judged.answers[chosen], judged.truth)
 
 
 def table(judged: Judged, comparisons: Mapping[str, Comparison]) -> list[str]:

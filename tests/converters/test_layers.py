@@ -10,6 +10,7 @@ import pytest
 
 from converters import graph, layers
 from converters.graph import ModelGraph, Operator, TensorNode
+from converters.inside import Grid
 from converters.layers import LayerReport
 from edgecam import jpeg
 
@@ -68,10 +69,29 @@ def test_a_model_against_itself_loses_nothing_on_the_way() -> None:
 
 
 def test_a_grid_rounds_and_clips() -> None:
-    grid = layers._Grid(scale=0.5, zero_point=-2, low=-128, high=127)
+    grid = Grid(scale=0.5, zero_point=-2, low=-128, high=127)
     values, outside = grid.nearest(np.array([0.2, 0.3, 64.5, 65.0, -63.0, -100.0]))
     assert values.tolist() == [0.0, 0.5, 64.5, 64.5, -63.0, -63.0]
     assert outside == pytest.approx(2 / 6)
+
+
+def test_one_large_channel_costs_the_small_ones() -> None:
+    """Rounded to whole hundreds the large channel is exact and three small ones are gone."""
+    values = np.array([[[[9000.0, 3.0, 2.0, 1.0]]]])
+    grid = Grid(scale=100.0, zero_point=0, low=-128, high=127)
+    split, whole = layers._Sum(), layers._Sum(whole=True)
+    for total in (split, whole):
+        total.add(values, values, grid)
+    assert split.lost == pytest.approx(0.75)
+    assert whole.lost == pytest.approx(14 / (9000**2 + 14))
+    assert split.signal == whole.signal == 9000**2 + 14
+
+
+def test_silent_channels_do_not_count() -> None:
+    total = layers._Sum()
+    total.add(np.array([[0.0, 1.0]]), np.array([[0.0, 1.0]]), Grid(1.0, 0, -128, 127))
+    assert total.lost == 0.0
+    assert layers._Sum().lost == 0.0
 
 
 @pytest.mark.parametrize(

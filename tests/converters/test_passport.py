@@ -102,7 +102,7 @@ def test_very_many_classes_are_summed_up() -> None:
 
 def test_figures_to_carry_along() -> None:
     accuracy = judging.of_scores(np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0]), ("a", "b", "c", "d"))
-    measured = {name: 1.0 for name in ("invoke_ms", "total_ms", "p95_ms", "rate", "bare_rate")}
+    measured = dict.fromkeys(("invoke_ms", "total_ms", "p95_ms", "rate", "bare_rate"), 1.0)
     sizes = {"bytes": 1000, "compressed": 800, "macs": 5_000_000, "parameters": 900}
     judged = judging.Figures(
         "int8", "ab", accuracy=accuracy, threads="CPU x1", runtime="x", **sizes, **measured

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TRIED = 96  # pictures
 _CLEAR = 0.1  # by how much of top-1 another convention must be better to doubt what is said
-_AHEAD = 0.05  # by how much the best must be better than the next to be believed
+_AHEAD = 0.05  # by how much of top-1 the best must be better than another to rule it out
 
 
 class Found(NamedTuple):
@@ -59,28 +59,26 @@ def find(
     told = _told(info, said, report)
     tried = _to_try(channels, told.convention if told else None)
     scores = _scores(twin, info, data, tried, resize, seed, report)
-    listed = ", ".join(
-        f"{name} {scores[name]:.0%}" for name in sorted(scores, key=lambda name: -scores[name])
-    )
+    ranked = sorted(scores, key=lambda name: -scores[name])
+    listed = ", ".join(f"{name} {scores[name]:.0%}" for name in ranked)
     if told is not None:
-        if max(scores.values()) - scores[told.convention.name] > _CLEAR:
+        if scores[ranked[0]] - scores[told.convention.name] > _CLEAR:
             report.warn(
                 f"the pictures seem wrongly scaled: with {told.convention.name} ({told.known_by})"
                 f" fewer are right than otherwise ({listed})"
             )
         return told
-    best = _standing_out(scores, 1 / info.classes)
-    if best:
-        report.warn(
-            f"preprocessing not said; {best} gets most right ({listed}); --preprocess decides otherwise"
-        )
-        return Found(next(c for c in tried if c.name == best), "found by trying")
-    guess = conventions.of_networks(info.names)
-    if guess is not None and channels == 3:
-        report.warn(
-            f"preprocessing not said and not to be told by answers ({listed}); {guess.name}'s is taken"
-        )
+    likely = contenders(scores, 1 / info.classes)
+    guess = conventions.of_networks(info.names) if channels == 3 else None
+    if guess is not None and (not likely or any(_same(guess, c) for c in tried if c.name in likely)):
+        report.warn(f"preprocessing not said; {guess.name}'s is taken by the model's name (right: {listed})")
         return Found(guess, f"the name {guess.name}")
+    if likely:
+        doubt = "" if len(likely) == 1 else f" but {', '.join(likely[1:])} may be meant as well"
+        report.warn(
+            f"preprocessing not said; {likely[0]} gets most right ({listed}){doubt}: say --preprocess"
+        )
+        return Found(next(c for c in tried if c.name == likely[0]), "found by trying")
     raise UsageError(
         f"how the model wants its pictures cannot be told by its answers ({listed})",
         f"add --preprocess with one of {', '.join(conventions.NAMES)}, or MEAN,STD",
@@ -99,18 +97,26 @@ def _told(info: ModelInfo, said: str, report: Report) -> Found | None:
 
 def _to_try(channels: int, said: Convention | None) -> list[Convention]:
     basic = [c.for_channels(channels) for c in conventions.BASIC if channels == 3 or len(c.mean) == 1]
-    if said is None:
-        return basic
-    same = (said.color, said.mean, said.std)
-    return [said, *(c for c in basic if (c.color, c.mean, c.std) != same)]
+    return basic if said is None else [said, *(c for c in basic if not _same(c, said))]
 
 
-def _standing_out(scores: dict[str, float], chance: float) -> str:
-    """The convention that is clearly best and clearly no guessing, "" if there is none."""
-    first, second = sorted(scores, key=lambda name: -scores[name])[:2]
-    if scores[first] < max(2 * chance, chance + _CLEAR) or scores[first] - scores[second] < _AHEAD:
-        return ""
-    return first
+def _same(a: Convention, b: Convention) -> bool:
+    return (a.color, a.mean, a.std) == (b.color, b.mean, b.std)
+
+
+def contenders(scores: dict[str, float], chance: float) -> list[str]:
+    """The conventions that may be right, most likely first; none if even the best one's answers are guesses.
+
+    Args:
+        scores: share of right answers by convention, the commonest convention first.
+        chance: top-1 of a model that guesses.
+    """
+    best = max(scores.values())
+    if best < max(2 * chance, chance + _CLEAR):
+        return []
+    # The confidence of the answers does not tell: larger inputs make a network surer, right or wrong.
+    near = [name for name, score in scores.items() if best - score < _AHEAD]
+    return sorted(near, key=lambda name: -scores[name])
 
 
 def _scores(
@@ -135,9 +141,8 @@ def _scores(
             advance(number, len(tried))
             ordered = pictures[..., ::-1] if convention.color == "bgr" else pictures
             spec = replace(plain, mean=convention.mean, std=convention.std)
-            scores[convention.name] = float(
-                (engine.answers(calibrate.normalised(ordered, spec)) == truth).mean()
-            )
+            answers = engine.answers(calibrate.normalised(ordered, spec))
+            scores[convention.name] = float((answers == truth).mean())
     return scores
 
 

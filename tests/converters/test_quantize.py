@@ -29,13 +29,6 @@ FLOAT = Quantization("float", "")
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    subprocess.run([sys.executable, models_for_tests.__file__, str(folder)], check=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def pictures() -> Floats:
     """Normalised; the class of number n is n % 3."""
     rng = np.random.default_rng(7)

@@ -17,7 +17,6 @@ from typing import Any
 
 from converters.judging.compare import ClassChange, Comparison
 from converters.judging.figures import Accuracy
-from edgecam.errors import QualityError
 
 MAX_DROP = 1.0
 MAX_CLASS_DROP = 5.0
@@ -52,22 +51,6 @@ class Verdict:
     def from_dict(cls, values: Mapping[str, Any]) -> Verdict:
         """What :meth:`as_dict` gave."""
         return cls(values["variant"], tuple(values["reasons"]), tuple(values["notes"]))
-
-    def enforce(self, where: str) -> None:
-        """Raise if the variant is not good enough.
-
-        Args:
-            where: what to look at, for the remedy.
-
-        Raises:
-            QualityError: with every reason.
-        """
-        if self.reasons:
-            raise QualityError(
-                "; ".join(self.reasons),
-                f"see {where} for the guilty layers, try --repair or more calibration pictures,"
-                " or allow it with --max-drop",
-            )
 
 
 def judge(

@@ -38,7 +38,7 @@ class EvaluateStep:
         what it was repaired from;
         ``mistakes``: of the variant that is shipped, see :mod:`converters.judging.mistakes`;
         ``repair``: what ``repair`` has tried, see :mod:`converters.repair`;
-        ``gate_failed``: the reasons, where the gate is not met.
+        ``gate_failed``, ``gate_remedy``: the reasons, where the gate is not met, and what to do.
     """
 
     name = "evaluate"
@@ -107,6 +107,11 @@ class _Run:
             self.report.warn(f"{len(skipped)} test pictures cannot be read: {', '.join(skipped[:3])}")
         for line in table(self.judged, self.comparisons()):
             self.report.line(line)
+        speed = self.judged.figures[TWIN]
+        self.report.line(
+            f"{len(self.judged.truth.paths)} pictures, {speed.rate:.0f} a second"
+            f" ({speed.bare_rate:.0f} by the bare engines)"
+        )
         self._say(self.verdicts()[self.chosen])
 
     def _judge(self, paths: Mapping[str, str], samples: Sequence[Sample], what: str) -> Judged:
@@ -224,6 +229,9 @@ class _Run:
         }
         if not verdict.passed:
             found["gate_failed"] = "; ".join(verdict.reasons)
+            found["gate_remedy"] = f"{self.work.path('report.html')} shows where it is lost; " + (
+                "allow it by --max-drop" if self.repaired else "try --repair, or allow it by --max-drop"
+            )
         return found
 
 

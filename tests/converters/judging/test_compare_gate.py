@@ -14,7 +14,6 @@ from converters.judging.answers import Answers, Translation, Truths
 from converters.judging.compare import ClassChange, Comparison, compare
 from converters.judging.gate import Verdict
 from edgecam.contract import ModelSpec
-from edgecam.errors import QualityError
 from edgecam.types import Classification, Detections
 
 NAMES = ("ant", "bee", "cow")
@@ -103,10 +102,6 @@ def test_more_than_a_point_fails_with_the_reason() -> None:
     assert not found.passed
     assert found.reasons == ("int8 loses 1.4 points of top-1 (100.0 to 98.6 on 210 pictures, 1 allowed)",)
     assert "equally good models differ as much in 25% of cases" in found.notes[0]
-    with pytest.raises(QualityError, match=r"1\.4 points") as raised:
-        found.enforce("report.html")
-    assert raised.value.exit_code == 3
-    assert "--max-drop" in raised.value.remedy
     assert verdict(BASE, BASE, after, drop=1.5).passed
 
 

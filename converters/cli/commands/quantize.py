@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,21 @@ from converters.job import KEYS
 from edgecam.errors import UsageError
 
 _RECIPE = "quantize"
+#: step -> its options that the short way takes too
+_TAKEN = {
+    "quantize": [option for option in steps.load("quantize").options if option.name not in KEYS],
+    "evaluate": [
+        option
+        for option in steps.load("evaluate").options
+        if option.name in ("max_drop", "max_class_drop", "repair")
+    ],
+}
+
+
+def _of(step: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a step."""
+    names = {option.name for option in _TAKEN.get(step, ())}
+    return {key: value for key, value in said.items() if key in names}
 
 
 def _callback(model: str | None, work: Path | None, again: bool, **flags: Any) -> None:
@@ -23,21 +39,19 @@ def _callback(model: str | None, work: Path | None, again: bool, **flags: Any) -
     from converters.work import Work
 
     said = {key: value for key, value in flags.items() if value not in (None, ())}
-    own = {key: value for key, value in said.items() if key not in jobs.KEYS}
     if model is None:
         if work is None:
             raise UsageError("no model", "edgecam-convert quantize MODEL --data PICTURES")
+        if _of("evaluate", said):
+            raise UsageError("nothing is judged without a model", "edgecam-convert evaluate --work FOLDER")
         folder = Work(work)
-        execute(folder, jobs.load(folder), [Planned("quantize", own)], again=again)
+        execute(folder, jobs.load(folder), [Planned("quantize", _of("quantize", said))], again=again)
         return
     found = recipes.load(_RECIPE)
     job = merged({**found.job, "model": model}, said)
     if not job.data:
         raise UsageError("no pictures", "add --data FOLDER with a folder of pictures per class")
-    planned = [
-        Planned(plan.step, {**plan.options, **own}) if plan.step == "quantize" else plan
-        for plan in found.steps
-    ]
+    planned = [Planned(plan.step, {**plan.options, **_of(plan.step, said)}) for plan in found.steps]
     execute(work_folder(work, job), job, planned, again=again)
 
 
@@ -50,11 +64,12 @@ quantize = ConvertCommand(
     examples="""
     edgecam-convert quantize flowers.keras --data flowers/
     edgecam-convert quantize flowers.keras --data flowers/ --preprocess mobilenet_v2 --recipes dynamic
+    edgecam-convert quantize flowers.keras --data flowers/ --repair --max-drop 0.5
     edgecam-convert quantize --work flowers-work --recipes int8 --recipes float16
     """,
     params=[
         click.Argument(["model"], required=False),
-        *(flag(option) for option in steps.load("quantize").options if option.name not in KEYS),
+        *(flag(option) for options in _TAKEN.values() for option in options),
         *job_options(),
         work_option(help="Folder for all results; NAME-work if not given."),
         again_option(),

@@ -79,7 +79,7 @@ def check() -> None:
             raise Unavailable(f"{program} is not installed: apt install {package}")
 
 
-def run(command: Sequence[str], timeout: float = 420) -> Outcome:
+def run(command: Sequence[str], timeout: float = 900) -> Outcome:
     """Boot, run one command as root in the repository's folder, power off.
 
     The command sees every file of this machine, read-only; it may write below $TMPDIR.

@@ -45,16 +45,16 @@ def _check_visible(instance: Instance, key: str, value: str | None) -> None:
     if value is None or not ("/" in value or value.endswith(".tflite")):
         return
     path = Path(value.partition("?")[0])
+    if not path.is_absolute():
+        raise UsageError(
+            f"{key} = {value}: a service has no current folder", "name the file by its whole path"
+        )
     for folder in HIDDEN:
         if path.is_relative_to(folder) or path.resolve().is_relative_to(folder):
             raise UsageError(
                 f"{key} = {value}: a service cannot see {folder}",
                 f"put the file into {instance.layout.state}/models and name it by its path there",
             )
-    if not path.is_absolute():
-        raise UsageError(
-            f"{key} = {value}: a service has no current folder", "name the file by its whole path"
-        )
 
 
 def _check_apart(other: Instance, wanted: Settings, theirs: Settings) -> None:

@@ -57,20 +57,18 @@ def install(instance: Instance, settings: bytes) -> list[Step]:
     return steps
 
 
-def start(instance: Instance) -> list[Step]:
-    """Make the changes known, and start anew with them."""
+def start(instance: Instance, new_program: bool) -> list[Step]:
+    """Make the changes known, and start anew with them; a new program is for the other services too."""
+    others = [other for other in instance.layout.instances() if other != instance]
     return [
         Command(["udevadm", "control", "--reload"], may_fail=True),
         Command(["udevadm", "trigger", "--subsystem-match=usb"], may_fail=True),
         Command(["systemctl", "daemon-reload"]),
         Command(["systemctl", "reset-failed", instance.unit], may_fail=True),
         Command(["systemctl", "enable", "--quiet", instance.unit]),
-        Command(["systemctl", "restart", "--no-block", instance.unit]),
-        *[
-            Command(["systemctl", "try-restart", "--no-block", other.unit])
-            for other in instance.layout.instances()
-            if other != instance
-        ],
+        # Returns when it is ready or has failed: until then it is the old process that one would ask.
+        Command(["systemctl", "restart", instance.unit], may_fail=True),
+        *[Command(["systemctl", "try-restart", "--no-block", other.unit]) for other in others if new_program],
     ]
 
 
@@ -86,7 +84,7 @@ def back(layout: Layout) -> list[Step]:
     return [
         Link(layout.current, before),
         Link(layout.previous, here),
-        *[Command(["systemctl", "restart", "--no-block", i.unit]) for i in layout.instances()],
+        *[Command(["systemctl", "restart", i.unit], may_fail=True) for i in layout.instances()],
     ]
 
 

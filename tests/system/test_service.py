@@ -41,7 +41,7 @@ def booted() -> Iterator[Machine]:
 def system(booted: Machine) -> Iterator[Machine]:
     """The same; what a test changed in settings and drop-ins is undone."""
     yield booted
-    booted.run("rm", "-rf", "/etc/systemd/system/edgecam.service.d")
+    booted.run("rm", "-f", "/etc/systemd/system/edgecam.service.d/test.conf")
     configure(booted)
     booted.run("systemctl", "daemon-reload")
     booted.run("systemctl", "reset-failed", "edgecam", check=False)

@@ -100,10 +100,11 @@ def install(name: str, config_file: Path | None, dry_run: bool, rollback: bool, 
     else:
         checks.settings(instance, DEFAULTS)
     environment = Environment(instance.layout, service_python())
-    upgrade = instance.layout.current.exists() and environment.needed()
+    new_program = environment.needed()
+    upgrade = new_program and instance.layout.current.exists()
     steps = [*plan.program(environment), *plan.install(instance, text)]
     if any(step.needed() for step in steps) or units.show(instance).active != "active":
-        steps += plan.start(instance)
+        steps += plan.start(instance, new_program)
     code = carry_out(instance, steps, dry_run, timeout)
     if dry_run:
         return code

@@ -6,6 +6,7 @@ and blue pictures apart and is trained on pixels from -1 to 1.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def main(folder: Path) -> None:
         model.save(folder / "colours.keras")
         model.save(folder / "colours.h5")
         model.export(folder / "saved")
+        write_tfjs(model, folder / "tfjs")
         save(keras, folder / "logits.keras", model.layers[:-1], head(keras, model, "linear"))
         pixels = [layers.Rescaling(1 / 127.5, offset=-1)]
         save(keras, folder / "scaling.keras", [*pixels, *model.layers[:-1]], model.layers[-1])
@@ -104,6 +106,31 @@ def main(folder: Path) -> None:
         keras.Model(image, head(keras, model, "softmax")(body)).save(folder / "sine.keras")
         flex = keras.Input((SIDE, SIDE, 3))
         keras.Model(flex, flat(keras.ops.erfinv(flex * 0.1))).save(folder / "flex.keras")
+
+
+def write_tfjs(model: Any, folder: Path) -> None:
+    """The model as a tfjs graph model, as the tfjs-converter lays it out."""
+    import tensorflow as tf
+    from google.protobuf import json_format
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    function = tf.function(lambda image: model(image, training=False))
+    frozen = convert_variables_to_constants_v2(
+        function.get_concrete_function(tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32, name="image"))
+    )
+    graph, entries, data = frozen.graph.as_graph_def(), [], b""
+    for node in graph.node:
+        if node.op == "Const":
+            value = tf.make_ndarray(node.attr["value"].tensor)
+            entries.append({"name": node.name, "shape": list(value.shape), "dtype": value.dtype.name})
+            data += value.tobytes()
+            node.attr["value"].tensor.ClearField("tensor_content")
+    topology = json_format.MessageToDict(graph)
+    folder.mkdir()
+    (folder / "shard1").write_bytes(data)
+    manifest = [{"paths": ["shard1"], "weights": entries}]
+    content = {"format": "graph-model", "modelTopology": topology, "weightsManifest": manifest}
+    (folder / "model.json").write_text(json.dumps(content))
 
 
 def head(keras: Any, model: Any, activation: str) -> Any:

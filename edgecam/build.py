@@ -20,7 +20,7 @@ from edgecam.overlay import Overlay
 from edgecam.pipeline import Model, Pipeline, PipelineOptions, RunReport
 from edgecam.preprocess import Preprocessor
 from edgecam.registry import URI
-from edgecam.service import Service
+from edgecam.service import Renewal, Service
 from edgecam.sinks.base import Sink
 from edgecam.sinks.progress import Progress, ProgressSink
 from edgecam.sources.base import Source
@@ -163,20 +163,8 @@ def run(
     Raises:
         EdgecamError: something could not be opened, or failed for good.
     """
-    renewed: list[Settings] = []
-
-    def look() -> bool:
-        try:
-            assert reload is not None
-            new = reload()
-            check(new)
-        except EdgecamError as error:
-            report(f"new settings refused, the old ones stay: {error}")
-            return False
-        renewed.append(new)
-        return True
-
-    service = Service(report, look if reload is not None else None)
+    renewal = None if reload is None else Renewal(reload, check, report)
+    service = Service(report, None if renewal is None else renewal.look)
     before: Settings | None = None
     with service.signals():
         while True:
@@ -190,9 +178,10 @@ def run(
                 report(f"the new settings do not work, back to the old ones: {error}")
                 settings, before = before, None
                 continue
-            if service.stopped or not renewed:
+            new = None if renewal is None else renewal.take()
+            if service.stopped or new is None:
                 return result
-            settings, before = renewed.pop(), settings
+            settings, before = new, settings
             report("new settings")
 
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from edgecam import journal
+from edgecam.config import Settings
+from edgecam.errors import EdgecamError
 from edgecam.notify import Notifier
 from edgecam.pipeline import Pipeline
 from edgecam.types import Status
@@ -139,6 +141,40 @@ class Service:
         if not journal.send(status.words, _PRIORITIES.get(status.state, journal.NOTICE), fields):
             self._report(status.words)
         return True
+
+
+class Renewal:
+    """Settings that are read anew while a run goes on.
+
+    Args:
+        read: gives them.
+        check: raises what can be seen to be wrong with them.
+        report: tells the user one line.
+    """
+
+    def __init__(
+        self, read: Callable[[], Settings], check: Callable[[Settings], None], report: Callable[[str], None]
+    ) -> None:
+        self._read = read
+        self._check = check
+        self._report = report
+        self._new: Settings | None = None
+
+    def look(self) -> bool:
+        """Read and check them; False, with a line, if they are no good."""
+        try:
+            new = self._read()
+            self._check(new)
+        except EdgecamError as error:
+            self._report(f"new settings refused, the old ones stay: {error}")
+            return False
+        self._new = new
+        return True
+
+    def take(self) -> Settings | None:
+        """What :meth:`look` found, once."""
+        new, self._new = self._new, None
+        return new
 
 
 def status_line(status: Status) -> str:

@@ -30,6 +30,8 @@ def settings(instance: Instance, wanted: Settings) -> None:
     """
     for key in ("model", "labels", "delegate"):
         _check_visible(instance, key, getattr(wanted, key))
+    for model in wanted.model_ladder:
+        _check_visible(instance, "model_ladder", model)
     build.check(wanted)
     for other in instance.layout.instances():
         if other == instance:

@@ -112,3 +112,21 @@ def order_outputs(model: bytes, names: Sequence[str]) -> bytes:
     out = bytearray(model)
     struct.pack_into(f"<{len(names)}i", out, main.vector(2, 4)[1], *(found[name] for name in names))
     return bytes(out)
+
+
+def fixed_batch(model: bytes) -> bytes:
+    """The model for one picture at a time: what may vary in its tensors' shapes is fixed at what it is.
+
+    A batch of any size is of no use on a device, and the Edge TPU's compiler refuses it.
+
+    Raises:
+        ModelError: not a TFLite model, or a damaged one.
+    """
+    out = bytearray(model)
+    for graph in root(model, IDENTIFIER).tables(_SUBGRAPHS):
+        for tensor in graph.tables(0):
+            shape = tensor.integers(0)
+            count, place = tensor.vector(7, 4)
+            if count == len(shape):
+                struct.pack_into(f"<{count}i", out, place, *shape)
+    return bytes(out)

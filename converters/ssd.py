@@ -114,6 +114,37 @@ def cut(graph: Any, image: str, size: int, outputs: Sequence[str]) -> Any:
     return out
 
 
+def restore_residuals(graph: Any) -> int:
+    """Undo, in place, what TensorFlow's optimiser did to residual connections before the graph was published.
+
+    It turned ``(convolution + bias) + residual`` into ``bias + AddN(convolution, residual)``. But TFLite's
+    ``ADD_N`` works in float alone, so each of them would cut the int8 network in two; and a bias behind it
+    cannot become part of the convolution.
+
+    Returns:
+        How many were restored.
+
+    Raises:
+        ModelError: an ``AddN`` of another form.
+    """
+    nodes = {node.name: node for node in graph.node}
+    found = [node for node in graph.node if node.op == "AddN"]
+    for total in found:
+        users = [node for node in graph.node if total.name in node.input]
+        others = [name for name in users[0].input if name != total.name] if len(users) == 1 else []
+        made = [name for name in total.input if nodes[name].op in ("Conv2D", "Mul")]
+        if len(total.input) != 2 or not made or len(others) != 1 or nodes[others[0]].op != "Const":
+            raise ModelError(f"AddN {total.name!r} is no residual connection", "convert the graph by hand")
+        residual = next(name for name in total.input if name != made[0])
+        kind = total.attr["T"].type
+        total.Clear()
+        total.name, total.op = users[0].name + "/biased", "AddV2"
+        total.input.extend([made[0], others[0]])
+        total.attr["T"].type = kind
+        users[0].input[:] = [total.name, residual]
+    return len(found)
+
+
 def detector(graph: Any, names: SsdGraph, post: PostProcess) -> Any:
     """A ``tf.Module`` from a normalised picture to boxes, classes, scores and count."""
     import tensorflow as tf

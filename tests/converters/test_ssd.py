@@ -1,10 +1,14 @@
-"""What of the SSD conversion needs no TensorFlow; the rest is the ``convert`` test of the bundled models."""
+"""Converting an SSD: anchors, labels, and the graph's residual connections."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from converters import coco, ssd
+from edgecam.errors import ModelError
 
 
 def test_anchors_from_corners_to_centres() -> None:
@@ -24,3 +28,48 @@ def test_coco_labels() -> None:
     known |= {62: "chair", 67: "dining table", 70: "toilet", 72: "tv", 84: "book", 90: "toothbrush"}
     for number, name in known.items():
         assert labels[number - 1] == name
+
+
+def optimised_graph() -> Any:
+    """Convolution, bias and residual as TensorFlow's optimiser leaves them."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        image = tf.compat.v1.placeholder(tf.float32, [1, 8, 8, 3], "image")
+        kernel = tf.constant(np.random.default_rng(0).normal(size=(1, 1, 3, 3)), tf.float32, name="kernel")
+        product = tf.nn.conv2d(image, kernel, 1, "SAME", name="product")
+        total = tf.raw_ops.AddN(inputs=[product, image], name="total")
+        bias = tf.constant([1.0, -2.0, 3.0], name="bias")
+        tf.raw_ops.AddV2(x=bias, y=total, name="out")
+    return graph.as_graph_def()
+
+
+def run(graph: Any, picture: Any) -> Any:
+    import tensorflow as tf
+
+    function = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
+    return function.prune("image:0", "out:0")(tf.constant(picture)).numpy()
+
+
+@pytest.mark.convert
+def test_residual_connections_are_as_they_were_trained() -> None:
+    graph = optimised_graph()
+    picture = np.random.default_rng(1).normal(size=(1, 8, 8, 3)).astype(np.float32)
+    before = run(graph, picture)
+    assert ssd.restore_residuals(graph) == 1
+    np.testing.assert_allclose(run(graph, picture), before, atol=1e-5)
+    nodes = {node.name: node for node in graph.node}
+    assert "AddN" not in {node.op for node in graph.node}
+    assert list(nodes["out"].input) == ["out/biased", "image"]
+    assert list(nodes["out/biased"].input) == ["product", "bias"]
+    assert ssd.restore_residuals(graph) == 0
+
+
+@pytest.mark.convert
+def test_other_sums_are_refused() -> None:
+    graph = optimised_graph()
+    for node in graph.node:
+        if node.name == "bias":
+            node.op = "Placeholder"
+    with pytest.raises(ModelError, match="'total' is no residual connection"):
+        ssd.restore_residuals(graph)

@@ -6,6 +6,7 @@
 #   make test STRICT=1             the same, but a skipped test is a failure (what CI does)
 #   make test-system               the service on a real systemd alone, with 100 restarts (as root)
 #   make convert-env               the workstation's environment with TensorFlow, in .venv-convert
+#   make mediapipe-env             the environment in which tests ask MediaPipe, in .venv-mediapipe
 #   make models                    build the bundled models again
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ ARGS   ?=
 # Several tests wait for real servers more than they compute: a little over one a core.
 JOBS   ?= auto
 
-.PHONY: help run env test test-system lint convert-env models clean
+.PHONY: help run env test test-system lint convert-env mediapipe-env models clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -44,6 +45,9 @@ lint: $(VENV)/.dev-ready
 
 convert-env: pyproject.toml
 	@sh scripts/make-env.sh "$(PYTHON)" .venv-convert ".[convert,test]"
+
+mediapipe-env:
+	@sh scripts/make-env.sh "$(PYTHON)" .venv-mediapipe mediapipe==1.2.3
 
 models: $(VENV)/.run-ready
 	@$(BIN)/python -m converters.bundled

@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TFLITE_VENV = ROOT / ".venv-tflite"
 CONVERT_VENV = ROOT / ".venv-convert"
+MEDIAPIPE_VENV = ROOT / ".venv-mediapipe"
+MEDIAPIPE = "mediapipe==1.2.3"
 CONVERT_TESTS = ["tests/converters"]
 TFLITE_TESTS = ["tests/engines", "tests/heads"]
 
@@ -97,6 +99,12 @@ def under_tflite_runtime(jobs: str, outcome: Outcome) -> None:
         tests("tests under tflite-runtime", python, ["-n", jobs, *TFLITE_TESTS], outcome)
 
 
+def mediapipe(strict: bool, outcome: Outcome) -> None:
+    """The environment of MediaPipe, which some tests call; it is 650 MB, so it is not made unasked."""
+    if strict or MEDIAPIPE_VENV.exists():
+        environment(MEDIAPIPE_VENV, MEDIAPIPE, sys.executable, outcome)
+
+
 def with_tensorflow(strict: bool, outcome: Outcome) -> None:
     """The converters' tests that need TensorFlow; its environment is 2 GB, so it is not made unasked."""
     if not strict and not CONVERT_VENV.exists():
@@ -135,6 +143,7 @@ def main() -> int:
     static_checks(outcome)
     if not options.lint_only:
         here = Path(sys.executable)
+        mediapipe(options.strict, outcome)
         tests("tests", here, ["-n", options.jobs, "-m", "not (vm or convert or system)"], outcome)
         under_tflite_runtime(options.jobs, outcome)
         with_tensorflow(options.strict, outcome)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# make-env.sh PYTHON VENV WHAT: makes a virtual environment and installs WHAT (a pip requirement) into it.
+# make-env.sh PYTHON VENV WHAT: makes a virtual environment and installs WHAT (a pip requirement; this project if it begins with a dot) into it.
 # Says in one line what the machine lacks.
 set -eu
 python=$1 venv=$2 what=$3
@@ -25,6 +25,7 @@ if [ ! -x "$venv/bin/python" ]; then
     "$python" -m venv $site "$venv" || { rm -rf "$venv"; fail "could not make $venv: see above"; }
 fi
 
+case $what in .*) editable=-e ;; *) editable= ;; esac
 echo "installing (the first time takes a minute or two)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary -e "$what" ||
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary $editable "$what" ||
     fail "installing failed: see above; is there a network?"

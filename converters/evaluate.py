@@ -39,8 +39,7 @@ class Predictor:
         self._head = self._runner.make_head(options or HeadOptions())
 
     def __call__(self, rgb: Image) -> Result:
-        tensor, geometry = self._runner.prepare(rgb)
-        return self._head.decode(self._runner.engine.infer(tensor), geometry)
+        return self._runner.ask(rgb, self._head)
 
     def __enter__(self) -> Self:
         return self

@@ -76,7 +76,7 @@ class Answers:
     reported: list[Detections] = field(default_factory=list)
 
     def add(self, answer: tuple[Result, Result]) -> None:
-        """One picture's answer, of :meth:`converters.judging.runner.Runner.answer`."""
+        """One picture's answer, of :meth:`converters.judging.runner.Runner.run`."""
         full, reported = answer
         if isinstance(full, Classification):
             self.full.append(self.translation.scores(full))

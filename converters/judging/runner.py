@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from edgecam.engines.base import Engine, EngineOptions
 from edgecam.heads.base import Head
 from edgecam.pipeline import Model
 from edgecam.preprocess import Preprocessor
-from edgecam.types import Array, Classification, Frame, Geometry, HeadOptions, Image, Result
+from edgecam.types import Classification, Frame, HeadOptions, Image, Result
 
 #: Score from which a detection takes part in average precision; what lies under it cannot be told from noise.
 LEAST_SCORE = 0.001
@@ -60,9 +59,14 @@ class Runner:
         make = registry.load(registry.ENGINES, "engine", "litert")
         self.engine: Engine = make(EngineOptions(path, threads=threads, device="cpu"))
         contract.check(self.spec, self.engine.input, self.engine.outputs)
-        self._local = threading.local()
+        self._preprocess = Preprocessor(self.spec, self.engine.input)
         self.head = self.make_head(HeadOptions())
         self._every = self.make_head(self._everything())
+
+    def ask(self, rgb: Image, head: Head) -> Result:
+        """Run once; what a decoder of :meth:`make_head` makes of it."""
+        tensor, geometry = self._preprocess.from_image(rgb)
+        return head.decode(self.engine.infer(tensor), geometry)
 
     def make_head(self, options: HeadOptions) -> Head:
         """A decoder of this model's outputs that is asked for something else."""
@@ -76,26 +80,19 @@ class Runner:
             return HeadOptions(threshold=0.0, top_k=widest)
         return HeadOptions(threshold=LEAST_SCORE)
 
-    def prepare(self, rgb: Image) -> tuple[Array, Geometry]:
-        """The input tensor, a copy, and its geometry. Any number of threads at once."""
-        maker = getattr(self._local, "preprocessor", None)
-        if maker is None:
-            maker = self._local.preprocessor = Preprocessor(self.spec, self.engine.input)
-        tensor, geometry = maker.from_image(rgb)
-        return tensor.copy(), geometry
-
-    def answer(self, tensor: Array, geometry: Geometry) -> tuple[Result, Result]:
-        """Run once: everything the model says, and what is reported at the model's own threshold.
+    def run(self, rgb: Image) -> tuple[Result, Result]:
+        """Everything the model says, and what is reported at the model's own threshold.
 
         A classifier's two answers are one: its best class is reported whatever its score.
         """
+        tensor, geometry = self._preprocess.from_image(rgb)
         arrays = self.engine.infer(tensor)
         full = self._every.decode(arrays, geometry)
         return full, full if isinstance(full, Classification) else self.head.decode(arrays, geometry)
 
     def spans(self, images: Sequence[Image], runs: int) -> dict[str, list[float]]:
         """Seconds of each stage, one entry a run; see :func:`edgecam.bench.measure`."""
-        model = Model(self.spec, Preprocessor(self.spec, self.engine.input), self.engine, self.head)
+        model = Model(self.spec, self._preprocess, self.engine, self.head)
         return measure(
             model, lambda n: Frame(n, images[n % len(images)]), runs=runs, seconds=_PATIENCE, warm_up=2
         )

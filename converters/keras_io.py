@@ -8,46 +8,17 @@ from __future__ import annotations
 import json
 import runpy
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from converters import tfjs
-from edgecam.errors import EdgecamError, ModelError, UsageError
+from converters import saved_io
+from converters.source import Source, fixed, output_shapes, refuse_nan
+from edgecam.errors import ModelError, UsageError
 
 HDF5 = (".h5", ".hdf5")
 SUFFIXES = (".keras", *HDF5)
 _SCALING = ("Rescaling", "Normalization")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A loaded model.
-
-    Attributes:
-        call: TensorFlow function of one float32 tensor; gives a tensor or a list of tensors.
-        shape: (height, width, channels) of the input, 0 for a free side.
-        outputs: shapes of the outputs for one picture.
-        activation: what the only output ends in: ``softmax``, ``sigmoid``, ``linear``; "" if not known.
-        scaling: the model's own layer that normalises pixels, or "".
-        names: of the model and of the models in it.
-        parameters: number of weights.
-        kind: the format.
-        keep: what must live as long as ``call``.
-    """
-
-    call: Callable[[Any], Any]
-    shape: tuple[int, int, int]
-    outputs: tuple[tuple[int, ...], ...]
-    activation: str
-    scaling: str
-    names: tuple[str, ...]
-    parameters: int
-    kind: str
-    keep: Any = field(repr=False, default=None)
 
 
 def load(
@@ -69,16 +40,16 @@ def load(
     if custom is not None:
         _run_custom(custom)
     if path.is_dir():
-        source = _load_saved(path, size)
+        source = saved_io.load_saved(path, size)
     elif path.name.endswith(".json"):
-        source = _load_tfjs(path, size)
+        source = saved_io.load_tfjs(path, size)
     elif path.suffix.lower() in SUFFIXES:
         source = _load_keras(path, size, allow_lambda)
     elif not path.exists():
         raise ModelError(f"{path} does not exist", "name a Keras model")
     else:
         raise ModelError(f"{path} is of no known kind", "give .keras, .h5, a SavedModel or a tfjs model.json")
-    _refuse_nan(path, source)
+    refuse_nan(path, source)
     return source
 
 
@@ -89,9 +60,6 @@ def _run_custom(path: Path) -> None:
         raise UsageError(
             f"{path} fails ({type(error).__name__}: {error})", "correct the file of --custom"
         ) from error
-
-
-# Keras
 
 
 def _load_keras(path: Path, size: tuple[int, ...], allow_lambda: bool) -> Source:
@@ -107,7 +75,7 @@ def _load_keras(path: Path, size: tuple[int, ...], allow_lambda: bool) -> Source
     return Source(
         call=lambda image: model(image, training=False),
         shape=shape,
-        outputs=_output_shapes(path, lambda image: model(image, training=False), shape),
+        outputs=output_shapes(path, lambda image: model(image, training=False), shape),
         activation=_last_activation(model),
         scaling=next((kind for layer in layers if (kind := type(layer).__name__) in _SCALING), ""),
         names=tuple(layer.name for layer in [model, *layers] if hasattr(layer, "layers")),
@@ -203,138 +171,3 @@ def _last_activation(model: Any) -> str:
         return type(layer).__name__.lower()
     name = getattr(getattr(layer, "activation", None), "__name__", "")
     return name if name in ("softmax", "sigmoid", "linear") else ""
-
-
-# SavedModel and tfjs
-
-
-def _load_saved(path: Path, size: tuple[int, ...]) -> Source:
-    import tensorflow as tf
-
-    if not (path / "saved_model.pb").exists():
-        raise ModelError(f"{path} is no SavedModel (no saved_model.pb)", "name a .keras file or a SavedModel")
-    try:
-        model = tf.saved_model.load(str(path))
-    except Exception as error:
-        raise ModelError(
-            f"{path} cannot be read ({str(error).splitlines()[0][:200]})", "export it again"
-        ) from error
-    signature = model.signatures.get("serving_default") or next(iter(model.signatures.values()), None)
-    if signature is None:
-        raise ModelError(f"{path} has no signature", "export it with model.export(FOLDER)")
-    inputs = signature.structured_input_signature[1]
-    if len(inputs) != 1:
-        raise ModelError(f"{path} has {len(inputs)} inputs ({', '.join(inputs)})", "export it with one image")
-    ((name, spec),) = inputs.items()
-
-    def call(image: Any) -> Any:
-        return list(signature(**{name: tf.cast(image, spec.dtype)}).values())
-
-    shape = fixed(path, tuple(spec.shape)[1:], size)
-    variables = getattr(model, "variables", ())
-    return _plain(path, call, shape, "saved-model", variables, model)
-
-
-def _load_tfjs(path: Path, size: tuple[int, ...]) -> Source:
-    import tensorflow as tf
-
-    graph = tfjs.graph_def(path)
-    inputs = [node for node in graph.node if node.op == "Placeholder"]
-    if len(inputs) != 1:
-        raise ModelError(f"{path} has {len(inputs)} inputs", "convert a model with one image input")
-    used = {name.split(":")[0].lstrip("^") for node in graph.node for name in node.input}
-    ends = [node.name for node in graph.node if node.name not in used and node.op not in ("NoOp", "Const")]
-    sides = [dimension.size for dimension in inputs[0].attr["shape"].shape.dim]
-    shape = fixed(path, tuple(None if side < 1 else side for side in sides[1:]), size)
-    wrapped = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
-    call = wrapped.prune(f"{inputs[0].name}:0", [f"{name}:0" for name in ends])
-    return _plain(path, call, shape, "tfjs", (), wrapped)
-
-
-def _plain(
-    path: Path, call: Callable[[Any], Any], shape: tuple[int, int, int], kind: str, variables: Any, keep: Any
-) -> Source:
-    outputs = _output_shapes(path, call, shape)
-    activation = _seen_activation(call, shape) if len(outputs) == 1 else ""
-    count = sum(int(np.prod(variable.shape)) for variable in variables)
-    return Source(call, shape, outputs, activation, "", (path.stem,), count, kind, (keep, variables))
-
-
-def _seen_activation(call: Callable[[Any], Any], shape: tuple[int, int, int]) -> str:
-    """What the output looks like on noise; a graph does not say it."""
-    import tensorflow as tf
-
-    noise = np.random.default_rng(0).uniform(-1, 1, (4, 1, *shape)).astype(np.float32)
-    values = np.array([np.ravel(tf.nest.flatten(call(tf.constant(picture)))[0]) for picture in noise])
-    if values.min() < 0 or values.max() > 1:
-        return "linear"
-    return "softmax" if values.shape[1] > 1 and np.allclose(values.sum(1), 1, atol=1e-3) else "sigmoid"
-
-
-# What holds for all
-
-
-def fixed(path: Path, sides: tuple[int | None, ...], size: tuple[int, ...]) -> tuple[int, int, int]:
-    """(height, width, channels) of the input.
-
-    Args:
-        path: for messages.
-        sides: as the model says, without the batch; None for free.
-        size: (height, width) that the user wants, or empty.
-
-    Raises:
-        ModelError: no picture, or a free size that nobody fixes.
-        UsageError: ``size`` contradicts the model.
-    """
-    if len(sides) != 3 or sides[2] not in (1, 3):
-        shown = " x ".join("?" if side is None else str(side) for side in sides)
-        raise ModelError(f"{path} takes {shown}, not height x width x 1 or 3", "convert a model of pictures")
-    height, width, channels = sides
-    if size:
-        for have, want in ((height, size[0]), (width, size[1])):
-            if have is not None and have != want:
-                raise UsageError(
-                    f"{path} takes pictures of {width}x{height}, not {size[1]}x{size[0]}",
-                    "leave --input-size out",
-                )
-        height, width = size
-    if not height or not width:
-        raise ModelError(
-            f"{path} takes pictures of any size, a .tflite has one", "add --input-size 224 (or WIDTHxHEIGHT)"
-        )
-    return height, width, int(channels or 3)
-
-
-def _output_shapes(
-    path: Path, call: Callable[[Any], Any], shape: tuple[int, int, int]
-) -> tuple[tuple[int, ...], ...]:
-    import tensorflow as tf
-
-    spec = tf.TensorSpec([1, *shape], tf.float32)
-    try:
-        outputs = tf.nest.flatten(tf.function(call).get_concrete_function(spec).structured_outputs)
-    except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        why = lines[-1][:160] if lines else type(error).__name__
-        raise ModelError(
-            f"{path} does not work on pictures of {shape[1]}x{shape[0]} ({why})",
-            "give another --input-size, or convert a model with one image input",
-        ) from error
-    return tuple(tuple(side or 0 for side in output.shape) for output in outputs)
-
-
-def _refuse_nan(path: Path, source: Source) -> None:
-    keep = source.keep
-    weights = keep.weights if hasattr(keep, "weights") else keep[1] if isinstance(keep, tuple) else ()
-    broken = [w for w in weights if not np.isfinite(np.asarray(w.numpy(), np.float32)).all()]
-    if broken:
-        name = getattr(broken[0], "path", broken[0].name)
-        raise ModelError(
-            f"{path}: {len(broken)} of {len(weights)} weights hold NaN or infinity, the first is {name}",
-            "go back to a checkpoint from before the training diverged",
-        )
-
-
-def missing() -> EdgecamError:
-    """The error where there is no TensorFlow."""
-    return EdgecamError("TensorFlow is not installed", "pip install 'edgecam[convert]'")

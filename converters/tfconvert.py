@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from converters import floatops, selective
-from converters.keras_io import Source
 from converters.recipes import Quantization
+from converters.source import Source
 from edgecam.errors import ModelError
 from edgecam.types import Floats
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,10 @@ class Terminal:
         console.line(text)
 
     def warn(self, text: str) -> None:
-        console.error("\n".join(f"warning: {part}" if i == 0 else part for i, part in _lines(text)))
+        console.line(f"warning: {text}")
 
     def progress(self, what: str) -> AbstractContextManager[Advance]:
         return console.progress(what)
-
-
-def _lines(text: str) -> Sequence[tuple[int, str]]:
-    return list(enumerate(text.splitlines()))
 
 
 def work_option(**more: Any) -> click.Option:
@@ -103,6 +99,3 @@ def execute(work: Work, job: Job, planned: Sequence[Planned], *, again: bool) ->
             f"interrupted; what is done is kept in {work.root}, the same command goes on from there"
         )
         raise
-
-
-Callback = Callable[..., Any]

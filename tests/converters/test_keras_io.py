@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from converters import keras_io
+from converters import keras_io, source
 from edgecam.errors import ModelError, UsageError
 
 HERE = Path("model.keras")
@@ -26,18 +26,18 @@ HERE = Path("model.keras")
 def test_the_input_gets_a_size(
     sides: tuple[int | None, ...], size: tuple[int, ...], shape: tuple[int, ...]
 ) -> None:
-    assert keras_io.fixed(HERE, sides, size) == shape
+    assert source.fixed(HERE, sides, size) == shape
 
 
 def test_sizes_that_do_not_do() -> None:
     with pytest.raises(ModelError, match=r"any size, .* --input-size"):
-        keras_io.fixed(HERE, (None, None, 3), ())
+        source.fixed(HERE, (None, None, 3), ())
     with pytest.raises(UsageError, match="takes pictures of 128x160, not 64x64"):
-        keras_io.fixed(HERE, (160, 128, 3), (64, 64))
+        source.fixed(HERE, (160, 128, 3), (64, 64))
     with pytest.raises(ModelError, match="not height x width"):
-        keras_io.fixed(HERE, (10,), ())
+        source.fixed(HERE, (10,), ())
     with pytest.raises(ModelError, match=r"takes \? x 10 x 7"):
-        keras_io.fixed(HERE, (None, 10, 7), (10, 10))
+        source.fixed(HERE, (None, 10, 7), (10, 10))
 
 
 def test_layers_of_ones_own_are_found_in_the_architecture(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ class Work:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other runs out of the folder while inside.
+        """Keep other runs out of the folder while inside. What a killed run has left unfinished is removed.
 
         Raises:
             UsageError: another run is at work here.
@@ -119,9 +119,17 @@ class Work:
                 f"another run is at work in {self.root}", "wait for it or choose another folder with --work"
             ) from error
         try:
+            self._sweep()
             yield
         finally:
+            self._sweep()
             os.close(handle)
+
+    def _sweep(self) -> None:
+        """Remove temporary files: those of ours are hidden, see :func:`converters.files.write_whole`."""
+        for path in (*self.root.glob(".*"), *self.path(FIGURES).glob(".*")):
+            if path.is_file() and path.name != ".lock":
+                path.unlink(missing_ok=True)
 
 
 def fingerprint(step: str, options: Mapping[str, Any], inputs: Iterable[Path], salt: str = "") -> str:

@@ -83,6 +83,19 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_what_a_killed_run_has_left_is_removed(tmp_path: Path) -> None:
+    work = Work(tmp_path)
+    work.finish("data", "a", {})
+    left = [tmp_path / ".int8.tflite.x7f3", tmp_path / "figures" / ".data.json.k2"]
+    for path in left:
+        path.write_bytes(b"half")
+    with work.alone():
+        assert not any(path.exists() for path in left)
+        left[0].write_bytes(b"half")
+    assert not left[0].exists()
+    assert work.done("data", "a")
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")

@@ -150,6 +150,51 @@ def test_the_final_file(done: Work) -> None:
     assert again.accuracy.top1 == found["models"]["int8"]["accuracy"]["top1"]
 
 
+def test_its_passport(done: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    """The device side holds the final file against the golden samples in it."""
+    from edgecam import contract
+    from edgecam.cli.app import execute
+
+    spec = contract.read(done.path("shapes.tflite"))
+    assert spec is not None
+    data, found = done.figures("data"), done.figures("evaluate")
+    assert data is not None
+    assert found is not None
+    assert spec.report["data"]["fingerprint"] == data["fingerprint"]
+    assert (
+        spec.report["calibration"]["pictures"] == sum(spec.report["calibration"]["histogram"].values()) == 100
+    )
+    for name in ("float", "int8"):
+        assert spec.report[name]["top1"] == pytest.approx(found["models"][name]["accuracy"]["top1"], abs=1e-4)
+    assert spec.report["converter"].startswith("tensorflow ")
+    assert execute(["model", "verify", str(done.path("shapes.tflite"))]) == 0
+    assert "all 8 golden samples" in capsys.readouterr().err
+
+
+def test_mediapipe_takes_it(done: Work, tmp_path: Path) -> None:
+    """Labels, normalisation and scores, as MediaPipe's image classifier reads them out of the file."""
+    from PIL import Image
+
+    from edgecam import verify
+    from tests.helpers.ask_mediapipe import as_result, ask
+
+    spec, samples = verify.load(done.path("shapes.tflite"))
+    paths = [tmp_path / f"{number}.png" for number in range(len(samples))]
+    for path, sample in zip(paths, samples, strict=True):
+        Image.fromarray(sample.image).save(path)
+    answers = ask(done.path("shapes.tflite"), "classify", paths, verify.lowest(samples))
+    for sample, rows in zip(samples, answers, strict=True):
+        assert verify.check(sample, as_result(rows, spec.labels, "classify"), spec.labels).problems == ()
+
+
+def test_it_is_ready_for_the_edge_tpu(done: Work) -> None:
+    assert convert("edgetpu", "--work", done.root, "--require", "all") == 0
+    found = done.figures("edgetpu")
+    assert found is not None
+    assert found["file"] == "shapes.tflite"
+    assert found["checked"]["on_cpu"] == 0
+
+
 def test_a_wrongly_calibrated_model_is_refused(
     done: Work, network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

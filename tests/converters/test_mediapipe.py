@@ -6,12 +6,8 @@ environment of its own: ``make mediapipe-env``.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,41 +16,13 @@ from PIL import Image as pil
 from edgecam import build, verify
 from edgecam.config import Settings
 from edgecam.sources.images import load_picture
-from edgecam.types import Classification, Detections, Frame, Result
+from edgecam.types import Frame
 from tests.conftest import ROOT
+from tests.helpers.ask_mediapipe import as_result, ask
 
 pytestmark = pytest.mark.mediapipe
 
 MODELS = ROOT / "models"
-CHILD = ROOT / "tests" / "helpers" / "mediapipe_child.py"
-PYTHON = Path(os.environ.get("EDGECAM_TEST_MEDIAPIPE", ROOT / ".venv-mediapipe" / "bin" / "python"))
-
-
-def ask(model: str, pictures: list[Path], threshold: float) -> list[list[list[Any]]]:
-    """What MediaPipe says of pictures: rows of label, score and box."""
-    if not PYTHON.exists():
-        pytest.skip("MediaPipe is not installed (650 MB): make mediapipe-env")
-    spec, _ = verify.load(MODELS / f"{model}.tflite")
-    request = {
-        "task": spec.task,
-        "model": str(MODELS / f"{model}.tflite"),
-        "threshold": threshold,
-        "pictures": [str(path) for path in pictures],
-    }
-    done = subprocess.run(
-        [PYTHON, CHILD], input=json.dumps(request), capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: list[list[list[Any]]] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-def as_result(rows: list[list[Any]], labels: tuple[str, ...], task: str) -> Result:
-    ids = np.array([labels.index(row[0]) for row in rows], np.int32)
-    scores = np.array([row[1] for row in rows], np.float32)
-    if task == "classify":
-        return Classification(scores, ids)
-    return Detections(np.array([row[2:] for row in rows], np.float32).reshape(-1, 4), scores, ids)
 
 
 @pytest.mark.parametrize("model", ["detect-coco", "classify-person"])
@@ -67,7 +35,7 @@ def test_it_keeps_the_promises_of_the_golden_samples(model: str, tmp_path: Path)
     paths = [tmp_path / f"{number}.png" for number in range(len(samples))]
     for path, sample in zip(paths, samples, strict=True):
         pil.fromarray(sample.image).save(path)
-    answers = ask(model, paths, verify.lowest(samples))
+    answers = ask(MODELS / f"{model}.tflite", spec.task, paths, verify.lowest(samples))
     for sample, rows in zip(samples, answers, strict=True):
         allowed = replace(sample, box=sample.box + 1 / min(sample.image.shape[:2]))
         outcome = verify.check(allowed, as_result(rows, spec.labels, spec.task), spec.labels)
@@ -81,7 +49,8 @@ def test_it_finds_the_same_on_photographs(model: str, real: Path) -> None:
     paths = [real / name for name in ("bus.jpg", "cat_720p.jpg", "face.jpg")]
     runner = build.load_model(Settings(model=model, threshold=0.7))
     spec = runner.spec
-    for number, (path, rows) in enumerate(zip(paths, ask(model, paths, 0.3), strict=True)):
+    answers = ask(MODELS / f"{model}.tflite", spec.task, paths, 0.3)
+    for number, (path, rows) in enumerate(zip(paths, answers, strict=True)):
         theirs = verify.results(as_result(rows, spec.labels, spec.task))
         picture = load_picture(path)
         for mine in verify.results(runner.run(Frame(number, picture))):

@@ -127,7 +127,8 @@ def test_a_long_label_is_cut_to_the_picture() -> None:
     drawn = Overlay(status=False).draw(packet(gray(320, 240), detections((0, 100, 320, 200)), [text]))
     assert drawn.shape == (240, 320, 3)
     plate = (drawn[85] == class_color(0)).all(axis=1)
-    assert plate[0] and plate[-1]
+    # Cut where a letter ends: at most two letters short of the edge.
+    assert plate[0] and plate[-24:].any()
 
 
 @pytest.mark.parametrize(

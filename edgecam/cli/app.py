@@ -27,7 +27,7 @@ COMMANDS = {
     "image": "Recognise what is on pictures.",
     "devices": "List cameras, accelerators and interpreters.",
     "doctor": "Say what is wrong with this machine or the settings.",
-    "model": "List, inspect and fetch models.",
+    "model": "List, inspect, fetch and verify models.",
     "bench": "Measure how fast a model runs here.",
     "service": "Run at every start of this machine, as a service.",
     "config": "Show the effective settings and where each comes from.",

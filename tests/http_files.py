@@ -59,8 +59,9 @@ def serve() -> Iterator[Files]:
             self.end_headers()
             if state.cut_after is not None:
                 body = body[: state.cut_after]
-            self.wfile.write(body)
+            # Counted first: the client may have all of it before this thread runs again.
             state.sent += len(body)
+            self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

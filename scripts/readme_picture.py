@@ -29,9 +29,14 @@ def main() -> None:
             browser.open(run.url() + "/")
             frames = "return Number(document.querySelector('#frames').textContent.replace(/\\D/g, ''))"
             browser.wait("frames", lambda: browser.run(frames) > FRAMES, timeout=60)
-            browser.wait("results", lambda: {"cat", "cup", "person"} <= set(browser.text("#results").split()))
             shot = Path(folder) / "page.png"
-            browser.screenshot(shot)
+
+            def all_in_the_shot() -> bool:
+                before = set(browser.text("#results").split())
+                browser.screenshot(shot)
+                return {"cat", "cup", "person"} <= before & set(browser.text("#results").split())
+
+            browser.wait("all three at once", all_in_the_shot, timeout=60)
         run.end(signal.SIGTERM)
         cv2.imwrite(str(target), cv2.imread(str(shot)), [cv2.IMWRITE_JPEG_QUALITY, 82])
 

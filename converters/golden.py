@@ -4,9 +4,10 @@ A sample's picture is already of the size of the model's input, so that no resam
 a JPEG (quality 90, full chroma), a tenth of the raw pixels. What counts are its *decoded* pixels, which
 baseline decoders built on libjpeg give alike; a checksum tells where one does not.
 
-The model is run twice, by XNNPACK and by TensorFlow Lite's own kernels, which round differently, as
-another processor does. Pictures on which the two say the same are preferred; where there are none, the
-tolerance is twice their largest difference.
+Processors round differently, and what lies between two answers may then fall to either side. So a picture is
+chosen only if its answer is clear and steady: TensorFlow Lite's own kernels, which round otherwise than
+XNNPACK, say the same, and so it is with noise of two grey levels on the pixels. Where no picture is steady,
+the tolerance is twice what their answers differ.
 """
 
 from __future__ import annotations
@@ -32,12 +33,16 @@ from edgecam.verify import Expected, Golden
 FOLDER = "golden/"
 COUNT = 8
 FLOOR = 0.3  # least score that counts; a model's own threshold if that is higher
-SCORE = 0.05  # least tolerance of a score
-STEPS = 4  # and at least so many steps of a quantised output
-BOX = 0.02  # of a corner, in shares of the input's sides
+#: Least tolerances: of a score, and of a corner in shares of the input's sides. For a network that computes
+#: with 8 bits one step of a detector's logits is 0.05 of a score in the middle.
+QUANTISED = (0.1, 0.05)
+FLOAT = (0.03, 0.02)
+STEPS = 4  # of a quantised output: the tolerance of a score is at least as large
 QUALITY = 90
 _ROOM = 2  # tolerances that results keep away from the floor and from each other, to be chosen
 _LEAST = 0.01
+_NOISES = 6
+_NOISE = 2  # grey levels
 
 
 class NothingClearError(UsageError):
@@ -46,12 +51,11 @@ class NothingClearError(UsageError):
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A picture that might do: its JPEG, its pixels, and what the model says of it by two sets of kernels."""
+    """A picture that might do: its JPEG, its pixels, and what the model says of it."""
 
     jpeg: bytes
     image: Image
     said: Sequence[Expected]
-    other: Sequence[Expected]
 
 
 class Maker:
@@ -81,17 +85,25 @@ class Maker:
         self._head = head(spec, info, outputs, HeadOptions(threshold=_LEAST, top_k=1000))
         self.floor = max(FLOOR, float(spec.options.get("threshold", FLOOR)))
         steps = [STEPS * output.scale for output in outputs if output.scale and spec.task == "classify"]
-        self.tolerance = max([SCORE, *steps])
+        score, self.box = FLOAT if info.dtype.kind == "f" else QUANTISED
+        self.tolerance = max([score, *steps])
 
     def candidate(self, rgb: Image) -> Candidate:
         """A picture of any size, run."""
         tensor, _ = self._lay.from_image(rgb)
         data, image = _as_jpeg(tensor[0])
-        answers = []
-        for session in self._sessions:
-            fed, geometry = self._preprocess.from_image(image)
-            answers.append(verify.results(self._head.decode(session.run(fed), geometry)))
-        return Candidate(data, image, *answers)
+        return Candidate(data, image, self._answer(0, image))
+
+    def _answer(self, session: int, image: Image) -> list[Expected]:
+        tensor, geometry = self._preprocess.from_image(image)
+        return verify.results(self._head.decode(self._sessions[session].run(tensor), geometry))
+
+    def others(self, image: Image) -> list[list[Expected]]:
+        """What the other kernels say, and what these say of nearly the same picture."""
+        rng = np.random.default_rng(0)
+        noises = (rng.integers(-_NOISE, _NOISE + 1, image.shape) for _ in range(_NOISES))
+        noisy = (np.clip(image + noise, 0, 255).astype(np.uint8) for noise in noises)
+        return [self._answer(1, image), *(self._answer(0, picture) for picture in noisy)]
 
     def make(
         self, pictures: Iterable[Image], count: int = COUNT
@@ -110,14 +122,15 @@ class Maker:
         """
         candidates = [self.candidate(picture) for picture in pictures]
         clear = [c for c in candidates if self.room(c.said) >= _ROOM * self.tolerance]
-        steady = [c for c in clear if 2 * self.spread(c) <= self.tolerance]
+        spreads = {id(c): self.spread(c, self.others(c.image)) for c in clear}
+        steady = [c for c in clear if 2 * spreads[id(c)] <= self.tolerance]
         chosen = _of_many_classes(sorted(steady or clear, key=lambda c: -self.room(c.said)), count)
         if not chosen:
             raise NothingClearError(
                 f"none of {len(candidates)} pictures gets a clear answer, so there is no golden sample",
                 "give pictures of what the model knows",
             )
-        tolerance = max([self.tolerance, *(2 * self.spread(c) for c in chosen)])
+        tolerance = max([self.tolerance, *(2 * spreads[id(c)] for c in chosen)])
         entries, files = [], {}
         for number, candidate in enumerate(chosen):
             name = f"{FOLDER}{number}.jpg"
@@ -127,8 +140,8 @@ class Maker:
                     "picture": name,
                     "crc32": verify.fingerprint(candidate.image),
                     "floor": round(self.floor, 4),
-                    "score": round(tolerance, 4),
-                    "box": BOX,
+                    "score": round(min(tolerance, 1.0), 4),
+                    "box": self.box,
                     "expect": [_row(result) for result in candidate.said if result.score >= self.floor],
                 }
             )
@@ -147,15 +160,16 @@ class Maker:
             distances.append(said[0].score - rivals[0].score)
         return min(distances)
 
-    def spread(self, candidate: Candidate) -> float:
-        """Largest difference of a score between the two sets of kernels; 1 where only one sees a thing."""
-        sample = Golden("", candidate.image, (), self.floor, 1.0, BOX)
+    def spread(self, candidate: Candidate, others: Iterable[Sequence[Expected]]) -> float:
+        """Largest difference of a score from other answers; 1 where a result has no counterpart."""
+        sample = Golden("", candidate.image, (), self.floor, 1.0, self.box / 2)
         largest = 0.0
-        for said, other in ((candidate.said, candidate.other), (candidate.other, candidate.said)):
-            for wanted in said:
-                if wanted.score >= self.floor:
-                    found = verify.partner(wanted, other, sample)
-                    largest = max(largest, 1.0 if found is None else abs(wanted.score - found.score))
+        for other in others:
+            for these, those in ((candidate.said, other), (other, candidate.said)):
+                for wanted in these:
+                    if wanted.score >= self.floor:
+                        found = verify.partner(wanted, those, sample)
+                        largest = max(largest, 1.0 if found is None else abs(wanted.score - found.score))
         return largest
 
 

@@ -19,7 +19,7 @@ appended, stored (uncompressed) zip with ``labels.txt`` (one label a line, line 
       "outputs": {"boxes": "name", ...},    role -> tensor name or index as text; the decoder's roles
       "options": {"threshold": 0.5, ...},   the decoder's
       "report": {...},                      what was measured, and how
-      "golden": [...]                       golden samples
+      "golden": [...]                       golden samples, see edgecam/verify.py
     }
 
 Shape, dtype, scale and zero point are never here: they come from the interpreter alone.

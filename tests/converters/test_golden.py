@@ -33,8 +33,8 @@ def maker() -> Maker:
     return Maker(*model("detect-coco"))
 
 
-def candidate(*said: Expected, other: tuple[Expected, ...] | None = None) -> Candidate:
-    return Candidate(b"", np.zeros((300, 300, 3), np.uint8), said, said if other is None else other)
+def candidate(*said: Expected) -> Candidate:
+    return Candidate(b"", np.zeros((300, 300, 3), np.uint8), said)
 
 
 def test_how_clear_an_answer_is(maker: Maker) -> None:
@@ -62,16 +62,16 @@ BOX = (10.0, 10.0, 90.0, 90.0)
         ([(0, 0.9)], [(1, 0.9)], 1.0),
     ],
 )
-def test_how_far_two_sets_of_kernels_lie_apart(
+def test_how_far_answers_lie_apart(
     maker: Maker, said: list[tuple[int, float]], other: list[tuple[int, float]], spread: float
 ) -> None:
     first, second = (tuple(Expected(c, s, BOX) for c, s in some) for some in (said, other))
-    assert maker.spread(candidate(*first, other=second)) == pytest.approx(spread)
+    assert maker.spread(candidate(*first), [first, second]) == pytest.approx(spread)
 
 
 def test_a_box_elsewhere_is_another_thing(maker: Maker) -> None:
     moved = Expected(0, 0.9, (30.0, 10.0, 110.0, 90.0))
-    assert maker.spread(candidate(Expected(0, 0.9, BOX), other=(moved,))) == 1.0
+    assert maker.spread(candidate(Expected(0, 0.9, BOX)), [[moved]]) == 1.0
 
 
 def views(real: Path) -> list[Image]:
@@ -112,13 +112,26 @@ def test_classes_take_turns() -> None:
 def test_unsteady_pictures_widen_the_tolerance_only_where_there_are_no_others(
     maker: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wild = candidate(Expected(0, 0.9, BOX), other=(Expected(0, 0.75, BOX),))
-    calm = candidate(Expected(1, 0.8, BOX), other=(Expected(1, 0.81, BOX),))
+    wild, calm = candidate(Expected(0, 0.95, BOX)), candidate(Expected(1, 0.8, BOX))
+    others = {id(wild.image): [[Expected(0, 0.75, BOX)]], id(calm.image): [[Expected(1, 0.81, BOX)]]}
     monkeypatch.setattr(maker, "candidate", lambda picture: picture)
+    monkeypatch.setattr(maker, "others", lambda image: others[id(image)])
     (entry,), _ = maker.make([wild, calm])  # type: ignore[list-item]
-    assert (entry["expect"][0][0], entry["score"]) == (1, golden.SCORE)
+    assert (entry["expect"][0][0], entry["score"]) == (1, 0.1)
     (entry,), _ = maker.make([wild])  # type: ignore[list-item]
-    assert (entry["expect"][0][0], entry["score"]) == (0, 0.3)
+    assert (entry["expect"][0][0], entry["score"]) == (0, 0.4)
+
+
+def test_other_answers_are_of_other_kernels_and_of_noisy_pictures(maker: Maker) -> None:
+    _, samples = verify.load(MODELS / "detect-coco.tflite")
+    image = samples[0].image
+    others = maker.others(image)
+    assert len(others) == 7
+    assert others == maker.others(image), "the same each time"
+    mine = samples[0].expect[0]
+    for other in others:
+        assert other[0].class_id == mine.class_id
+        assert other[0].score == pytest.approx(mine.score, abs=0.05)
 
 
 def test_pictures_of_nothing(maker: Maker) -> None:

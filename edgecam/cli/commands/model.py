@@ -219,6 +219,7 @@ def describe(path: Path, file: ModelFile, spec: ModelSpec | None, problem: str) 
             "roles": dict(spec.outputs),
             "options": dict(spec.options),
             "report": dict(spec.report),
+            "golden": len(spec.golden),
         }
     return facts | {
         "runs": not problem,

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from edgecam.events import Event
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -54,12 +56,17 @@ class Frame:
         captured: monotonic seconds; now if None.
         media_time: position in the file in seconds, None for live sources.
         name: file name for picture files, else "".
+
+    Attributes:
+        encoded: the whole picture as JPEG bytes once somebody encoded it (:func:`edgecam.jpeg.of`), or None.
     """
 
     __slots__ = (
         "_decode",
         "_image",
         "_lock",
+        "_make",
+        "encoded",
         "height",
         "jpeg",
         "media_time",
@@ -100,14 +107,34 @@ class Frame:
         self.name = name
         self.times = Times(captured=now if captured is None else captured)
         self.wall = time.time() - (now - self.times.captured)
+        self.encoded: bytes | None = None
         self._image = image
         self._decode = decode
+        self._make: Callable[[], Image] | None = None
         self._lock = threading.Lock()
+
+    def derived(self, make: Callable[[], Image]) -> Frame:
+        """The same moment with other pixels: ``make()``, called at most once and only if somebody asks.
+
+        The new frame has this one's times (the same object) and size, and no JPEG bytes.
+        """
+        new = Frame.__new__(Frame)
+        for name in ("seq", "source", "media_time", "name", "times", "wall", "width", "height"):
+            setattr(new, name, getattr(self, name))
+        new.jpeg = new.encoded = new._image = new._decode = None
+        new._make = make
+        new._lock = threading.Lock()
+        return new
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.width, self.height
+
+    @property
+    def moment(self) -> float:
+        """Its place in time by a clock that nobody sets, in seconds: in the file, else monotonic."""
+        return self.times.captured if self.media_time is None else self.media_time
 
     @property
     def image(self) -> Image:
@@ -117,7 +144,10 @@ class Frame:
             FrameError: the JPEG is broken.
         """
         with self._lock:
-            if self._image is None:
+            if self._image is None and self._make is not None:
+                self._image = self._make()
+                self._make = None  # lets go of the frame that it was made from
+            elif self._image is None:
                 assert self._decode is not None and self.jpeg is not None
                 self._image = self._decode(self.jpeg, 0, 0)
             return self._image
@@ -181,12 +211,15 @@ class Detections:
         score: float32 (N,), 0 to 1.
         class_id: int32 (N,), index into the model's labels.
         keypoints: float32 (N, K, 2), x y in frame pixels, or None.
+        track_id: int32 (N,), the object's number over frames, from 1; 0 where it has none yet. None where
+            nothing is tracked.
     """
 
     xyxy: Floats
     score: Floats
     class_id: Ints
     keypoints: Floats | None = None
+    track_id: Ints | None = None
 
     def __post_init__(self) -> None:
         n = len(self.score)
@@ -195,6 +228,8 @@ class Detections:
         _expect("class_id", self.class_id, np.int32, (n,))
         if self.keypoints is not None:
             _expect("keypoints", self.keypoints, np.float32, (n, None, 2))
+        if self.track_id is not None:
+            _expect("track_id", self.track_id, np.int32, (n,))
 
     def __len__(self) -> int:
         return len(self.score)
@@ -206,7 +241,8 @@ class Detections:
     def take(self, index: Array) -> Detections:
         """The rows named by an index array or a boolean mask."""
         points = None if self.keypoints is None else self.keypoints[index]
-        return Detections(self.xyxy[index], self.score[index], self.class_id[index], points)
+        ids = None if self.track_id is None else self.track_id[index]
+        return Detections(self.xyxy[index], self.score[index], self.class_id[index], points, ids)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,10 +307,14 @@ class Status:
 class Packet:
     """One frame with its result, handed to every sink. ``result`` is None on a placard.
 
+    ``events`` are the steps of events that this frame caused (a placard's too), ``counts`` how often and how
+    many by rule, both empty without rules. A packet whose ``status.state`` is ``ended`` shows the last frame
+    again and is there for its events alone.
+
     ``picture()`` draws the overlay at most once, however many sinks ask, and not at all if none does.
     """
 
-    __slots__ = ("_lock", "_picture", "_render", "frame", "labels", "result", "status")
+    __slots__ = ("_lock", "_picture", "_render", "counts", "events", "frame", "labels", "result", "status")
 
     def __init__(
         self,
@@ -283,8 +323,13 @@ class Packet:
         labels: Sequence[str],
         status: Status,
         render: Callable[[Packet], Image] | None = None,
+        *,
+        events: Sequence[Event] = (),
+        counts: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
         self.frame = frame
+        self.events = tuple(events)
+        self.counts = counts or {}
         self.result = result
         self.labels = labels
         self.status = status
@@ -337,6 +382,8 @@ class Packet:
                 {"label": self.label(int(c)), "class_id": int(c), "score": round(float(s), 4)}
                 for s, c in zip(self.result.score, self.result.class_id, strict=True)
             ]
+        if self.counts:
+            out["counts"] = {rule: dict(numbers) for rule, numbers in self.counts.items()}
         return out
 
     def _detections(self, result: Detections) -> list[dict[str, Any]]:
@@ -351,6 +398,8 @@ class Packet:
             }
             if result.keypoints is not None:
                 row["keypoints"] = [[round(float(v), 1) for v in p] for p in result.keypoints[i]]
+            if result.track_id is not None:
+                row["track_id"] = int(result.track_id[i])
             rows.append(row)
         return rows
 

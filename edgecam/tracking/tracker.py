@@ -2,9 +2,9 @@
 
 Sure detections are matched first, by overlap with where each object should be by now; then the weak ones,
 which go on with an object that is half hidden, but never begin one. What differs from the paper: time is
-seconds, so frame rates may change and frames may miss; only boxes of one class match; and an object that moves
-by more than its own size between two frames is found by its distance from where it should be (the gate of
-DeepSORT, Wojke et al., 2017), where the paper loses it.
+seconds, so frame rates may change and frames may miss; only boxes of one class match; and an object that
+moves by more than its own size between two frames is found by its distance from where it should be (the gate
+of DeepSORT, Wojke et al., 2017), where the paper loses it.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
-from edgecam import cameras, catalogue, contract, registry, regulator
+from edgecam import build_privacy, cameras, catalogue, contract, registry, regulator
 from edgecam.board import Board
 from edgecam.capture import Capture
 from edgecam.config import Settings
@@ -24,7 +24,6 @@ from edgecam.service import Renewal, Service
 from edgecam.sinks.base import Sink
 from edgecam.sinks.progress import Progress, ProgressSink
 from edgecam.sources.base import Source
-from edgecam.types import HeadOptions
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def load_model(settings: Settings) -> Model:
     )
     engine = registry.load(registry.ENGINES, "engine", settings.engine)(options)
     contract.check(spec, engine.input, engine.outputs)
-    head_options = HeadOptions(settings.threshold, settings.top_k, settings.iou, settings.classes)
+    head_options = build_privacy.head_options(settings, spec)
     head = registry.load(registry.HEADS, "decoder", spec.decoder)(
         spec, engine.input, engine.outputs, head_options
     )
@@ -136,7 +135,9 @@ def check_ladder(settings: Settings) -> None:
     first = ""
     for name in (settings.model, *settings.model_ladder):
         found = catalogue.find(name)
-        task = contract.resolve(found.path, overrides(settings).over(found.overrides)).task
+        spec = contract.resolve(found.path, overrides(settings).over(found.overrides))
+        build_privacy.check(settings, spec)
+        task = spec.task
         first = first or task
         if task != first:
             raise UsageError(
@@ -257,6 +258,7 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
     report(f"{capture.source.name} -> {model.name} on {model.engine.device}, {model.engine.runtime}")
     if progress is not None and not capture.source.live:
         sinks.append(ProgressSink(progress, lambda: _in_all(capture.source, settings)))
+    privacy, face_model = build_privacy.make(settings, model.spec, load_model, report)
     overlay = Overlay(status=settings.status_line)
     regulated = parts.regulator(capture.source)
     pipeline = parts.pipeline = Pipeline(
@@ -268,6 +270,7 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
         report=report,
         watch=service.watch if capture.source.live else None,
         regulator=regulated,
+        privacy=privacy,
     )
     if model.engine.device.startswith("CPU") and (
         settings.delegate or settings.device not in ("auto", "cpu")
@@ -278,6 +281,8 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
             return pipeline.run()
     finally:
         pipeline.model.engine.close()
+        if privacy is not None and privacy.close() and face_model is not None:
+            face_model.engine.close()
         if regulated is not None:
             regulated.close()
 

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args
+from dataclasses import dataclass
+from typing import Any, get_args
 
+from edgecam.config_privacy import PRIVACY, PrivacySettings
 from edgecam.contract import Color, Resize, Task
-from edgecam.options import Kind, Many, Number, Option, Switch, Text
+from edgecam.options import Many, Number, Option, Switch, Text
+from edgecam.options import setting as _option
 from edgecam.registry import ENGINES, HEADS, URI
 from edgecam.values import (
     canonical_listen,
@@ -23,19 +25,13 @@ from edgecam.values import (
 )
 
 PREFIX = "EDGECAM_"
-T = TypeVar("T")
-
 SOURCE, MODEL, RESULTS = "Source", "Model", "Results"
 ENGINE, LOAD, OUTPUT, PROGRAM = "Engine", "Heat and load", "Output", "Program"
-
-
-def _option(default: T, kind: Kind, section: str, help: str, metavar: str = "", **more: Any) -> T:
-    option = Option(help, section, kind, metavar, **more)
-    return field(default=default, metadata={"option": option})
+SECTIONS = (SOURCE, MODEL, RESULTS, PRIVACY, ENGINE, LOAD, OUTPUT, PROGRAM)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(PrivacySettings):
     """What the user may choose. None (or nothing) stands for the model's own value."""
 
     source: str = _option(
@@ -274,8 +270,13 @@ class Settings:
         return parse_listen(self.listen)
 
 
-#: name -> what there is to know of it, in the order of definition
-OPTIONS: dict[str, Option] = {f.name: f.metadata["option"] for f in dataclasses.fields(Settings)}
+#: name -> what there is to know of it, section by section
+OPTIONS: dict[str, Option] = dict(
+    sorted(
+        ((f.name, f.metadata["option"]) for f in dataclasses.fields(Settings)),
+        key=lambda item: SECTIONS.index(item[1].section),
+    )
+)
 DEFAULTS = Settings()
 
 

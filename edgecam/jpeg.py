@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgecam.errors import FrameError
-from edgecam.types import Image
+from edgecam.types import Frame, Image
 
 try:
     import simplejpeg
@@ -84,6 +84,21 @@ def encode(image: Image, quality: int = 80) -> bytes:
     return bytes(
         simplejpeg.encode_jpeg(contiguous, quality=quality, colorspace="RGB", colorsubsampling="420")
     )
+
+
+def of(frame: Frame) -> bytes:
+    """The frame as a JPEG: the camera's own bytes, or its pixels, encoded once for all who ask.
+
+    A frame that privacy rules made has no bytes of the camera.
+
+    Raises:
+        FrameError: the pixels cannot be had.
+    """
+    if frame.jpeg is not None:
+        return frame.jpeg
+    if frame.encoded is None:  # two threads at once do it twice, to the same bytes
+        frame.encoded = encode(frame.image)
+    return frame.encoded
 
 
 def _decode_opencv(data: bytes) -> Image:

@@ -10,10 +10,12 @@ import math
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from edgecam.registry import parse_bool
+
+T = TypeVar("T")
 
 
 class Kind(Protocol):
@@ -219,3 +221,9 @@ class Option:
     def choices(self) -> tuple[str, ...]:
         """The only values allowed, () where there are more than a few."""
         return self.kind.choices if isinstance(self.kind, Text) else ()
+
+
+def setting(default: T, kind: Kind, section: str, help: str, metavar: str = "", **more: Any) -> T:
+    """A field of the settings; its :class:`Option` is in the field's metadata."""
+    option = Option(help, section, kind, metavar, **more)
+    return field(default=default, metadata={"option": option})

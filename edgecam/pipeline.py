@@ -12,6 +12,7 @@ from edgecam.errors import EdgecamError, FrameError
 from edgecam.meters import DurationMeter, RateMeter
 from edgecam.model import Model as Model
 from edgecam.placard import placard
+from edgecam.privacy.filter import Privacy
 from edgecam.regulator import Regulator
 from edgecam.sinks.base import Sink, SinkContext
 from edgecam.types import Frame, Image, Packet, State, Status
@@ -75,6 +76,7 @@ class Pipeline:
         watch: told the status about four times a second, and how much work is done: the number grows with
             each result, and with each try to open a camera that is away. It stands still while the work does.
         regulator: does less while the board is too hot or results come too late.
+        privacy: makes the frames that sinks get; without it they get the camera's own.
 
     Attributes:
         impaired: what does not work as it was asked to, by what it concerns; makes the state ``degraded``.
@@ -91,6 +93,7 @@ class Pipeline:
         report: Callable[[str], None] = log.info,
         watch: Callable[[Status, int], None] | None = None,
         regulator: Regulator | None = None,
+        privacy: Privacy | None = None,
     ) -> None:
         self.impaired: dict[str, str] = {}
         self._capture = capture
@@ -102,6 +105,7 @@ class Pipeline:
         self._report = report
         self._watch = watch
         self._regulator = regulator
+        self._privacy = privacy
         self._held = False
         self._watched_at = 0.0
         self._work = 0
@@ -218,7 +222,7 @@ class Pipeline:
         frame.times.taken = self._last_frame_at = now
         self._size = frame.size
         try:
-            found = self._model.run(frame)
+            found = self._model.run(frame if self._privacy is None else self._privacy.for_model(frame))
         except FrameError as error:
             self._broken += 1
             level = logging.WARNING if self._broken == 1 else logging.DEBUG
@@ -229,6 +233,9 @@ class Pipeline:
         self._inferences.tick(frame.times.decoded)
         self._durations.add(frame.times.inferred - frame.times.preprocessed)
         self._ages.add(frame.times.decoded - frame.times.captured)
+        if self._privacy is not None:
+            # From here on the camera's own picture is out of reach.
+            frame, found = self._privacy.protect(frame, found, self._model.labels)
         self._push(Packet(frame, found, self._model.labels, self._status(frame), self._render))
         return True
 
@@ -281,8 +288,19 @@ class Pipeline:
             return "degraded", "; ".join(self.impaired.values())
         return "running", ""
 
+    def _look_round(self) -> None:
+        """Note what does not work for now, and what works again."""
+        troubles = {sink.name: str(getattr(sink, "trouble", "")) for sink in self._started if not sink.failed}
+        if self._privacy is not None:
+            troubles["privacy"] = self._privacy.trouble and f"privacy: {self._privacy.trouble}"
+        for name, trouble in troubles.items():
+            self.impaired.pop(name, None)
+            if trouble:
+                self.impaired[name] = trouble
+
     def _status(self, frame: Frame | None) -> Status:
         self._count()
+        self._look_round()
         result, now = self._result, time.monotonic()
         state, message = self._state(now, frame)
         return replace(

@@ -37,6 +37,7 @@ RANKS = {
     "capture": 4,
     "pipeline": 5,
     "service": 6,
+    "build_privacy": 6,
     "build": 7,
     "install": 8,
     "doctor": 8,

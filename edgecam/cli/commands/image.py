@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ import click
 from edgecam.cli import console
 from edgecam.cli.base import HeadedOption, new_command
 from edgecam.cli.settings import settings_params, with_settings
-from edgecam.config import ENGINE, MODEL, RESULTS
+from edgecam.config import ENGINE, MODEL, PRIVACY, RESULTS
 from edgecam.config_load import Loaded
 from edgecam.errors import EdgecamError, FrameError, SourceError, UsageError
 from edgecam.registry import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     from edgecam.pipeline import Model
+    from edgecam.privacy.filter import Privacy
     from edgecam.types import Packet
 
 EXAMPLES = """
@@ -58,11 +60,11 @@ PARAMS: list[click.Parameter] = [
     "image",
     help=HELP,
     examples=EXAMPLES,
-    params=[*PARAMS, *settings_params(sections=[MODEL, RESULTS, ENGINE])],
+    params=[*PARAMS, *settings_params(sections=[MODEL, RESULTS, PRIVACY, ENGINE])],
 )
 @with_settings
 def image(loaded: Loaded, files: tuple[Path, ...], out: Path, no_copies: bool, json_file: Path | None) -> int:
-    from edgecam import build
+    from edgecam import build, build_privacy
 
     paths = list(pictures(files))
     inputs = frozenset(path.resolve() for path in paths)
@@ -71,7 +73,10 @@ def image(loaded: Loaded, files: tuple[Path, ...], out: Path, no_copies: bool, j
     model = build.load_model(loaded.settings)
     for note in model.engine.notes:
         console.line(note)
-    recogniser = Recogniser(model, None if no_copies else out, inputs)
+    # One picture tells nothing of where a face of another is: nothing is held.
+    settings = replace(loaded.settings, blur_hold=0.0)
+    privacy, face_model = build_privacy.make(settings, model.spec, build.load_model, console.line)
+    recogniser = Recogniser(model, None if no_copies else out, inputs, privacy)
     try:
         with console.progress("pictures") as advance:
             for done, path in enumerate(paths):
@@ -79,6 +84,8 @@ def image(loaded: Loaded, files: tuple[Path, ...], out: Path, no_copies: bool, j
                 recogniser.take(path)
     finally:
         model.engine.close()
+        if privacy is not None and privacy.close() and face_model is not None:
+            face_model.engine.close()
     results = {
         "model": model.name,
         "device": model.engine.device,
@@ -123,15 +130,19 @@ class Recogniser:
     Args:
         out: folder of the annotated copies, None for none.
         inputs: files that no copy may replace.
+        privacy: makes the pictures that are copied, if there are rules of privacy.
     """
 
-    def __init__(self, model: Model, out: Path | None, inputs: frozenset[Path]) -> None:
+    def __init__(
+        self, model: Model, out: Path | None, inputs: frozenset[Path], privacy: Privacy | None = None
+    ) -> None:
         from edgecam.overlay import Overlay
 
         self.records: list[dict[str, Any]] = []
         self.skipped: list[dict[str, str]] = []
         self._model = model
         self._out = out
+        self._privacy = privacy
         self._overlay = Overlay(status=False)
         self._taken = set(inputs)
 
@@ -150,7 +161,9 @@ class Recogniser:
             self.skipped.append({"name": str(path), "error": error.message})
             console.error(f"skipped: {error.message}")
             return
-        result = self._model.run(frame)
+        result = self._model.run(frame if self._privacy is None else self._privacy.for_model(frame))
+        if self._privacy is not None:
+            frame, result = self._privacy.protect(frame, result, self._model.labels)
         packet = Packet(frame, result, self._model.labels, Status(state="running"), self._overlay.draw)
         record = packet.record()
         if self._out is not None:

@@ -14,8 +14,9 @@ import click
 from edgecam.cli import console
 from edgecam.cli.base import HeadedOption, new_command
 from edgecam.cli.settings import settings_params, with_settings
-from edgecam.config import ENGINE, MODEL, PRIVACY, RESULTS
+from edgecam.config import ENGINE, MODEL, RESULTS
 from edgecam.config_load import Loaded
+from edgecam.config_privacy import PRIVACY
 from edgecam.errors import EdgecamError, FrameError, SourceError, UsageError
 from edgecam.registry import PICTURE_SUFFIXES
 

@@ -41,18 +41,18 @@ def cover(image: Image, boxes: Array, style: Style) -> None:
 
 
 def cover_masks(image: Image, masks: tuple[Mask, ...]) -> None:
-    """Cover polygons of an image that may be written into. Pixels on an edge are covered."""
+    """Cover polygons of an image that may be written into. Pixels on an edge are covered too."""
     height, width = image.shape[:2]
     for mask in masks:
         corners = polygon(mask, width, height)
         if mask.fill == "solid":
-            cv2.fillPoly(image, [corners], COLOR)
+            _fill(image, corners, COLOR)
             continue
-        x1, y1 = corners.min(axis=0)
-        x2, y2 = np.minimum(corners.max(axis=0) + 1, (width, height))
+        x1, y1 = np.maximum(corners.min(axis=0) - 1, 0)
+        x2, y2 = np.minimum(corners.max(axis=0) + 2, (width, height))
         part = image[y1:y2, x1:x2]
         inside = np.zeros(part.shape[:2], np.uint8)
-        cv2.fillPoly(inside, [corners - (x1, y1)], 255)
+        _fill(inside, (corners - (x1, y1)).astype(np.int32), (255,))
         squares = _squares(part, MASK_SQUARES / min(width, height))
         part[:] = np.where(inside[..., None] > 0, squares, part)
 
@@ -61,6 +61,12 @@ def polygon(mask: Mask, width: int, height: int) -> Ints:
     """A mask's corners in whole pixels, int32 (N, 2)."""
     corners = np.asarray(mask.points) * (width, height)
     return np.minimum(np.floor(corners), (width - 1, height - 1)).astype(np.int32)
+
+
+def _fill(image: Image, corners: Ints, color: tuple[int, ...]) -> None:
+    """The polygon and a line around it, for its corners were rounded."""
+    cv2.fillPoly(image, [corners], color)
+    cv2.polylines(image, [corners], True, color, thickness=3)
 
 
 def _outwards(boxes: Array, width: int, height: int) -> list[tuple[int, int, int, int]]:

@@ -11,6 +11,7 @@ from converters import steps
 from converters.job import Job
 from converters.recipes import Planned
 from converters.steps.base import Option, Report, Step
+from converters.training import chain
 from converters.work import Work, fingerprint
 from edgecam import __version__
 from edgecam.errors import ConfigError, QualityError
@@ -36,7 +37,7 @@ def run(work: Work, job: Job, planned: Sequence[Planned], report: Report, *, aga
         EdgecamError: whatever a step raises.
     """
     loaded = [(steps.load(plan.step), plan.options) for plan in planned]
-    given = [(step, complete(step, job, options)) for step, options in loaded]
+    given = chain.link(work, [(step, complete(step, job, options)) for step, options in loaded])
     with work.alone():
         jobs.save(work, job)
         failed: QualityError | None = None

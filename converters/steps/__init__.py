@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 #: name -> "module:Class", in the order in which they are usually run
 STEPS = {
     "data": "converters.steps.data:DataStep",
+    "train": "converters.steps.train:TrainStep",
     "quantize": "converters.steps.quantize:QuantizeStep",
     "evaluate": "converters.steps.evaluate:EvaluateStep",
     "embed": "converters.steps.embed:EmbedStep",
@@ -23,6 +24,7 @@ STEPS = {
 #: name -> its line in the overview
 SUMMARIES = {
     "data": "Find the pictures, check them and split them.",
+    "train": "Train a network on the pictures.",
     "quantize": "From a Keras model and pictures to a proven int8 model.",
     "evaluate": "Judge the variants on the test pictures; the quality gate.",
     "embed": "Write contract, report card and golden samples into the final file.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from edgecam.errors import UsageError
 
 def _callback(recipe: str, model: str | None, work: Path | None, again: bool, **flags: Any) -> None:
     from converters import recipes
+    from converters.training import chain
 
     found = recipes.load(recipe)
     job = merged(found.job, {"model": model, **flags})
-    if not job.model:
+    if not job.model and any(plan.step in chain.CHAIN for plan in found.steps):
+        job = replace(job, name=job.title or found.name)
+    elif not job.model:
         raise UsageError(f"recipe {recipe!r} names no model", "add --model FILE")
     execute(work_folder(work, job), job, found.steps, again=again)
 

@@ -1,0 +1,69 @@
+"""``train``: teach a network by name, or a model that is there, on the pictures of the split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from converters.steps.base import Option, Report
+from converters.training.chain import CHAIN
+from converters.training.networks import ACTIVATIONS, NAMES, SCALINGS
+from converters.training.plan import OPTIONS
+from converters.work import Work, fingerprint
+
+NETWORK = (
+    Option("network", str, "", "Network to train from random weights.", choices=("", *NAMES)),
+    Option("width", float, 1.0, "Channels of every layer, as a multiple of the network's own."),
+    Option("depth", int, 0, "Layers of resnet: 8, 14, 20, 32, ...; 0 for 20."),
+    Option("widths", int, (), "Channels of each block of plain and resnet.", many=True),
+    Option("activation", str, "", "Instead of the network's own.", choices=ACTIVATIONS),
+    Option("dropout", float, 0.0, "Share of the features left out before the last layer, in training."),
+    Option("scaling", str, "", "Range to which the network brings pixels.", choices=("", *SCALINGS)),
+    Option("whiten", bool, False, "Make the first convolution (plain) whiten patches, and keep it so."),
+)
+SHARED = (
+    Option("model", str, "", "The model."),
+    Option("input_size", int, (), "Height and width of a new network's input; 32 if not said.", many=True),
+    Option("resize", str, "stretch", "How a picture is laid into the input."),
+)
+
+
+class TrainStep:
+    """Writes ``trained.keras`` and ``augmentation.png``.
+
+    Figures: ``network``, ``input``, ``parameters``, ``macs``, ``epochs``, ``seconds``, ``history`` (a row an
+    epoch), ``best``, ``kept`` (epoch), ``stopped``, ``plan``; see :class:`converters.training.fit.Fitted`.
+    """
+
+    name = "train"
+    options = (
+        *NETWORK,
+        Option("weights", str, "", "Weights to begin with: a .keras or .h5 file, or imagenet."),
+        *OPTIONS,
+        *SHARED,
+    )
+    always = False
+
+    def inputs(self, work: Work, options: Mapping[str, Any]) -> Iterable[Path]:
+        yield work.path("data.json")
+        for key in ("model", "weights"):
+            if options[key] and options[key] != "imagenet":
+                yield Path(options[key])
+
+    def run(self, work: Work, options: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """
+        Raises:
+            UsageError: no pictures, no network, or options that make no sense.
+            EdgecamError: the loss is no number any more; see :func:`converters.training.fit.fit`.
+        """
+        from converters.training import apart
+
+        mark = fingerprint(self.name, options, self.inputs(work, options))
+        arguments = {
+            "work": str(work.root),
+            "options": dict(options),
+            "mark": mark,
+            "out": CHAIN[self.name],
+        }
+        return apart.call("converters.training.jobs:train", arguments, report)

@@ -1,0 +1,281 @@
+"""The training itself: epochs with a checkpoint after each, from which a killed run goes on exactly. Needs
+TensorFlow."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from converters.steps.base import Report
+from converters.training import precision, state, trainers
+from converters.training.feed import Feed
+from converters.training.freeze import freeze, trainable_kept
+from converters.training.judging import Judge
+from converters.training.plan import Plan
+from converters.training.schedule import optimizer
+from edgecam.errors import EdgecamError
+from edgecam.types import Array
+
+LAST_GOOD = "last-good.keras"
+
+MakeTrainer = Callable[[Any, Plan], Any]
+
+
+@dataclass
+class Fitted:
+    """How a training went.
+
+    Attributes:
+        epochs: that were trained.
+        seconds: of training, all runs together.
+        history: of each epoch ``epoch``, ``loss``, ``accuracy``, ``rate``, ``seconds`` and, with a judge,
+            its figures under ``validation``.
+        best: the epoch with the best score and that score, empty without a judge.
+        kept: the epoch whose weights the model has.
+        stopped: why it ended before the last epoch, "" if it did not.
+    """
+
+    epochs: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+    kept: int = 0
+    stopped: str = ""
+
+
+class _Phase(NamedTuple):
+    """
+    Attributes:
+        first, last: epochs, from 0; ``last`` is the next phase's first.
+        rate: highest learning rate.
+        head: only new layers learn.
+    """
+
+    first: int
+    last: int
+    rate: float
+    head: bool
+
+
+def fit(
+    model: Any,
+    train: Feed,
+    plan: Plan,
+    folder: Path,
+    report: Report,
+    *,
+    mark: str,
+    judge: Judge | None = None,
+    trainer: MakeTrainer | None = None,
+    loss: Any = None,
+    metrics: Sequence[Any] | None = None,
+    new: Sequence[str] = ("logits",),
+) -> Fitted:
+    """Train a network.
+
+    Args:
+        model: functional; it has the trained weights in the end.
+        train: batches to learn from.
+        plan: how to train.
+        folder: for checkpoints. What lies there with the same mark is gone on from.
+        report: hears what happens.
+        mark: stands for all that the result depends on.
+        judge: called with the model after each epoch; the higher its ``score`` the better.
+        trainer: makes what is trained, around the network; :class:`converters.training.trainers.Trainer`.
+        loss: of the trainer; cross entropy of logits.
+        metrics: of the trainer; accuracy.
+        new: names of the layers that begin with random weights: those that learn in ``plan.head_epochs``.
+
+    Raises:
+        EdgecamError: the loss is no number any more (the last good checkpoint is kept), or a checkpoint
+            cannot be written.
+    """
+    makes = trainer or trainers.Trainer
+    compiled = {
+        "loss": trainers.loss(plan) if loss is None else loss,
+        "metrics": ["categorical_accuracy"] if metrics is None else list(metrics),
+    }
+    run = _Run(model, train, plan, folder, report, mark, judge, makes, compiled, tuple(new))
+    return run.run()
+
+
+@dataclass
+class _Run:
+    """One call of :func:`fit`."""
+
+    model: Any
+    train: Feed
+    plan: Plan
+    folder: Path
+    report: Report
+    mark: str
+    judge: Judge | None
+    makes: MakeTrainer
+    compiled: Mapping[str, Any]
+    new: tuple[str, ...]
+    done: Fitted = field(default_factory=Fitted)
+    net: Any = None
+    trainer: Any = None
+
+    def run(self) -> Fitted:
+        """All phases that are not done yet."""
+        saved = self._saved()
+        with trainable_kept(self.model):
+            for phase in self._phases():
+                if self.done.epochs > phase.last:
+                    continue
+                self._enter(phase)
+                if saved is not None:
+                    state.assign(self._variables(), saved)
+                    saved = None
+                while self.done.epochs < phase.last and not self.done.stopped:
+                    self._epoch(phase)
+                precision.carry(self.net, self.model)
+            self._keep()
+        return self.done
+
+    @property
+    def total(self) -> int:
+        return self.plan.head_epochs + self.plan.epochs
+
+    def _phases(self) -> list[_Phase]:
+        head = self.plan.head_epochs
+        phases = [_Phase(head, self.total, self.plan.rate, False)]
+        return [_Phase(0, head, self.plan.head_rate, True), *phases] if head else phases
+
+    def _saved(self) -> list[Array] | None:
+        """The variables of an earlier run; its history is taken over."""
+        found = state.read(self.folder / state.FILE)
+        if found is None:
+            return None
+        arrays, note = found
+        if note["mark"] != self.mark:
+            self.report.line("training begins anew: options, pictures or model have changed")
+            return None
+        self.done = Fitted(**note["done"])
+        self.report.line(f"training goes on after epoch {self.done.epochs} of {self.total}")
+        return arrays
+
+    def _enter(self, phase: _Phase) -> None:
+        """Make the network and the trainer of a phase."""
+        others = [layer.name for layer in self.model.layers if layer.name not in self.new]
+        freeze(self.model, (*self.plan.frozen, *(others if phase.head else ())))
+        self.net = precision.working(self.model, self.plan.precision)
+        self.trainer = self.makes(self.net, self.plan)
+        steps = (phase.last - phase.first) * self.train.steps
+        self.trainer.compile(
+            optimizer=optimizer(self.plan, steps, phase.rate), jit_compile=False, **self.compiled
+        )
+        self.trainer.optimizer.build(self.trainer.trainable_variables)
+
+    def _variables(self) -> list[Any]:
+        """All that changes: weights, generators of random numbers, the optimizer's own."""
+        teacher = getattr(self.trainer, "teacher", None)
+        constant = {id(variable) for variable in teacher.variables} if teacher is not None else set()
+        own = [variable for variable in self.trainer.variables if id(variable) not in constant]
+        return [*own, *self.trainer.optimizer.variables]
+
+    def _epoch(self, phase: _Phase) -> None:
+        number = self.done.epochs
+        began = time.monotonic()
+        logs = self._steps(number)
+        row: dict[str, Any] = {
+            "epoch": number + 1,
+            "loss": logs.pop("loss"),
+            "accuracy": logs.pop("categorical_accuracy", None),
+            "rate": float(self.trainer.optimizer.learning_rate),
+            "head": phase.head,
+            **{key: value for key, value in logs.items() if math.isfinite(value)},
+        }
+        raw = state.values(self.net.variables)
+        if self.plan.ema:
+            self.trainer.optimizer.finalize_variable_values(self.trainer.trainable_variables)
+        precision.carry(self.net, self.model)
+        if self.judge is not None:
+            row["validation"] = dict(self.judge(self.model))
+        self.done.epochs = number + 1
+        row["seconds"] = round(time.monotonic() - began, 2)
+        self.done.seconds = round(self.done.seconds + row["seconds"], 2)
+        self.done.history.append(row)
+        self._note_best(row)
+        self.report.line(_told(row, self.total))
+        if self.plan.ema:
+            state.assign(self.net.variables, raw)
+        self._save()
+
+    def _steps(self, number: int) -> dict[str, float]:
+        """Train an epoch; the means of its losses and metrics."""
+        self.trainer.reset_metrics()
+        logs: dict[str, float] = {}
+        with self.report.progress(f"epoch {number + 1}/{self.total}") as advance:
+            for step, batch in enumerate(self.train.epoch(number), 1):
+                found = self.trainer.train_on_batch(*batch, return_dict=True)
+                logs = {key: float(value) for key, value in found.items()}
+                if not math.isfinite(logs["loss"]):
+                    self._lost(number)
+                advance(step, self.train.steps)
+        return logs
+
+    def _lost(self, number: int) -> None:
+        """The loss is no number: keep what was good."""
+        message = f"the loss became NaN or infinite in epoch {number + 1}"
+        remedy = f"lower rate (now {self.plan.rate:g}), or set clip = 1"
+        found = state.read(self.folder / state.FILE) if number else None
+        if found is None or found[1]["mark"] != self.mark:
+            raise EdgecamError(message, remedy)
+        if self.trainer is not None and len(found[0]) == len(self._variables()):
+            state.assign(self._variables(), found[0])
+            if self.plan.ema:
+                self.trainer.optimizer.finalize_variable_values(self.trainer.trainable_variables)
+            precision.carry(self.net, self.model)
+        from converters.training.files import save_model
+
+        kept = self.folder / LAST_GOOD
+        save_model(self.model, kept)
+        raise EdgecamError(f"{message}; {kept} has the weights after epoch {number}", remedy)
+
+    def _note_best(self, row: Mapping[str, Any]) -> None:
+        if "validation" not in row:
+            return
+        score = row["validation"]["score"]
+        if not self.done.best or score > self.done.best["score"]:
+            self.done.best = {"epoch": row["epoch"], "score": score}
+            if self.plan.keep == "best":
+                note = {"mark": self.mark, "epoch": row["epoch"]}
+                state.write(self.folder / state.BEST, state.values(self.model.variables), note)
+        waited = row["epoch"] - max(self.done.best["epoch"], self.plan.head_epochs)
+        if self.plan.patience and waited >= self.plan.patience and row["epoch"] < self.total:
+            self.done.stopped = f"no better score in {waited} epochs"
+            self.report.line(f"stopped early: {self.done.stopped}")
+
+    def _save(self) -> None:
+        note = {"mark": self.mark, "done": vars(self.done)}
+        state.write(self.folder / state.FILE, state.values(self._variables()), note)
+
+    def _keep(self) -> None:
+        """Leave in the model what is kept."""
+        if self.plan.ema:
+            self.trainer.optimizer.finalize_variable_values(self.trainer.trainable_variables)
+        precision.carry(self.net, self.model)
+        self.done.kept = self.done.epochs
+        best = state.read(self.folder / state.BEST) if self.plan.keep == "best" and self.done.best else None
+        if best is not None and best[1]["mark"] == self.mark:
+            state.assign(self.model.variables, best[0])
+            self.done.kept = best[1]["epoch"]
+
+
+def _told(row: Mapping[str, Any], total: int) -> str:
+    text = f"epoch {row['epoch']}/{total}: loss {row['loss']:.3f}"
+    if row["accuracy"] is not None:
+        text += f", right {100 * row['accuracy']:.1f}%"
+    seen = row.get("validation", {})
+    if "accuracy" in seen:
+        text += f"; validation: right {100 * seen['accuracy']:.1f}%, loss {seen['loss']:.3f}"
+        text += f", worst {seen['worst']} {100 * seen['worst_recall']:.0f}%"
+    elif seen:
+        text += f"; validation: {seen['score']:.4f}"
+    return f"{text}; {row['seconds']:.0f} s"

@@ -1,0 +1,165 @@
+"""What the steps ``train`` and ``distill`` do, in the process that has TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from converters.steps.base import Report
+from converters.training.plan import Plan
+from converters.work import Work
+from edgecam.errors import UsageError
+
+_DESIGN = ("width", "depth", "widths", "activation", "dropout", "scaling")
+
+
+def train(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out: str) -> dict[str, Any]:
+    """Train a network; the step ``train``.
+
+    Args:
+        report: hears what happens.
+        work: the work folder, which holds the split.
+        options: of the step.
+        mark: stands for all that the result depends on.
+        out: name of the model in the work folder.
+
+    Returns:
+        The step's figures.
+    """
+    from converters.training import files, sheet, transfer, whiten
+    from converters.training.feed import open_feeds
+    from converters.training.fit import fit
+    from converters.training.judging import classifier_judge
+
+    folder, plan = Work(Path(work)), Plan.from_options(options)
+    begin(plan)
+    data = dataset(folder)
+    model, new = start(options, data.names, report)
+    cost = tell(model, report)
+    new = transfer.carry_over(model, options["weights"], report) if options["weights"] else new
+    height, width, channels = (int(side) for side in model.inputs[0].shape[1:])
+    shape = (height, width, channels)
+    feeds = open_feeds(data, shape, plan, report, options["resize"])
+    checkpoints = folder.path("training")
+    if options["whiten"]:
+        whiten.whiten(model, feeds.train.pictures, plan.seed)
+        plan = with_frozen(plan, whiten.STEM)
+    sheet_file = sheet.write(folder.path(sheet.FILE), feeds.train, plan, channels)
+    judge = classifier_judge(feeds.validation, data.names) if feeds.validation else None
+    fitted = fit(
+        model, feeds.train, plan, checkpoints, report, mark=mark, judge=judge, new=new or ("logits",)
+    )
+    note = {"names": list(data.names), "network": options["network"], "resize": options["resize"]}
+    files.save_model(model, folder.path(out), note)
+    files.remove(checkpoints)
+    return {
+        "network": options["network"] or Path(options["model"]).stem,
+        "input": list(shape),
+        **cost,
+        **asdict(fitted),
+        "plan": asdict(plan),
+        "sheet": sheet_file,
+        "files": [out, sheet_file],
+    }
+
+
+def begin(plan: Plan) -> None:
+    """Seeds and threads of TensorFlow, before anything else is done with it."""
+    import keras
+    import tensorflow as tf
+
+    threads = plan.threads or os.cpu_count() or 1
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:  # it has started already: in a test
+        pass
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(plan.seed)
+
+
+def dataset(work: Work) -> Any:
+    """The split of a work folder.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from converters.dataset import Dataset
+
+    path = work.path("data.json")
+    if not path.exists():
+        raise UsageError(f"{work.root} holds no pictures yet", "run the step data first")
+    return Dataset.from_json(path.read_text(encoding="utf-8"))
+
+
+def start(options: Mapping[str, Any], names: tuple[str, ...], report: Report) -> tuple[Any, tuple[str, ...]]:
+    """The model that is trained: a new network, or the one in a file.
+
+    Returns:
+        The model, and the names of the layers that begin with random weights.
+
+    Raises:
+        UsageError: neither is named, or both.
+    """
+    from converters.training import files, networks
+
+    if options["network"] and options["model"]:
+        raise UsageError(
+            f"both a network ({options['network']}) and a model ({options['model']}) are named",
+            "--network for a new one, --weights FILE for what it shall take over",
+        )
+    if options["network"]:
+        size = tuple(options["input_size"]) or (networks.INPUT_SIZE, networks.INPUT_SIZE)
+        more = {key: options[key] for key in _DESIGN}
+        model = networks.build(options["network"], len(names), size, **more)
+        return model, tuple(layer.name for layer in model.layers if layer.weights)
+    if not options["model"]:
+        raise UsageError("no network is named", f"--network with one of {', '.join(networks.NAMES)}")
+    model = files.load_model(Path(options["model"]))
+    report.line(f"training goes on with {options['model']}")
+    check_classes(model, Path(options["model"]), names, "the model")
+    return model, ("logits",)
+
+
+def check_classes(model: Any, path: Path, names: tuple[str, ...], what: str) -> None:
+    """
+    Raises:
+        UsageError: the model's classes are not those of the pictures.
+    """
+    from converters.training import files
+
+    outputs = int(model.outputs[0].shape[-1])
+    said = files.note(path).get("names")
+    if outputs != len(names):
+        raise UsageError(
+            f"{what} {path} has {outputs} classes, the pictures have {len(names)}",
+            "both must have the same classes",
+        )
+    if said is not None and tuple(said) != tuple(names):
+        wrong = next((a, b) for a, b in zip(said, names, strict=True) if a != b)
+        raise UsageError(
+            f"{what} {path} has other classes than the pictures ({wrong[0]!r} where they have {wrong[1]!r})",
+            "both must have the same classes in the same order: name them by --labels",
+        )
+
+
+def tell(model: Any, report: Report) -> dict[str, int]:
+    """What a network costs, said and given back."""
+    from converters.training import cost
+
+    found = cost.of_model(model)
+    height, width, channels = model.inputs[0].shape[1:]
+    report.line(
+        f"{model.name}: {width}x{height}x{channels}, {found.parameters:,} parameters,"
+        f" {found.macs / 1e6:.1f} million multiply-accumulates a picture"
+    )
+    return {"macs": found.macs, "parameters": found.parameters}
+
+
+def with_frozen(plan: Plan, name: str) -> Plan:
+    from dataclasses import replace
+
+    return replace(plan, frozen=(*plan.frozen, name))

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -23,12 +23,14 @@ import cv2
 import numpy as np
 
 from edgecam.errors import SinkError
+from edgecam.hardware import SOFTWARE, H264Coder
+from edgecam.hardware import h264_coder as h264_coder
+from edgecam.matroska import coded_pictures
 from edgecam.types import Image
 
 Take = Callable[[bool, bytes, bytes], None]  # is a key picture, its data, the codec's configuration
 
 _PIPE_BYTES = 1 << 20
-_GROUP = 30  # pictures from one key picture to the next
 _JOIN_SECONDS = 10.0
 
 
@@ -121,6 +123,7 @@ class H264Encoder:
         size: (width, height), even numbers.
         take: called with each coded picture, from a thread of the encoder.
         program: path of ``ffmpeg``.
+        name: which of its encoders.
 
     Raises:
         SinkError: the program does not start.
@@ -128,15 +131,12 @@ class H264Encoder:
 
     codec = "h264"
 
-    def __init__(self, size: tuple[int, int], take: Take, program: str) -> None:
-        source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", "30", "-i", "-"]
-        coder = ["-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-crf", "25"]
-        form = ["-pix_fmt", "yuv420p", "-g", str(_GROUP), "-flush_packets", "1", "-f", "matroska", "-"]
+    def __init__(self, size: tuple[int, int], take: Take, program: str, name: str = SOFTWARE) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         try:
             # A session of its own, so that Ctrl-C in the terminal does not end it before we do.
             self._process = subprocess.Popen(
-                [program, "-v", "error", *source, *coder, *form],
+                H264Coder(program, name).command(size),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -212,47 +212,3 @@ def _enlarge(descriptor: int) -> None:
     """A pipe that holds some coded pictures; the system may allow less."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-# Matroska (RFC 9559) is a tree of elements: identifier, size, contents.
-_SEGMENT, _TRACKS, _TRACK, _CLUSTER, _GROUP_OF_BLOCK = 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675, 0xA0
-_ENTERED = {_SEGMENT, _TRACKS, _TRACK, _CLUSTER, _GROUP_OF_BLOCK}
-_CODEC_PRIVATE, _SIMPLE_BLOCK, _BLOCK = 0x63A2, 0xA3, 0xA1
-
-
-def coded_pictures(stream: IO[bytes]) -> Iterator[tuple[bool, bytes, bytes]]:
-    """The pictures of a Matroska stream with one video track, as they come.
-
-    Args:
-        stream: read to its end; a cut off last element is left out.
-
-    Yields:
-        Whether it is a key picture, its data, and the codec's configuration.
-    """
-    config = b""
-    while True:
-        element, size = _number(stream, keep_marker=True), _number(stream)
-        if element is None or size is None:
-            return
-        if element in _ENTERED:
-            continue
-        body = stream.read(size)
-        if len(body) < size:
-            return
-        if element == _CODEC_PRIVATE:
-            config = body
-        elif element in {_SIMPLE_BLOCK, _BLOCK}:  # track number, time (2), flags, then the picture
-            yield element == _SIMPLE_BLOCK and bool(body[3] & 0x80), body[4:], config
-
-
-def _number(stream: IO[bytes], keep_marker: bool = False) -> int | None:
-    """A number of variable length: the leading zero bits of its first byte tell how many bytes follow."""
-    first = stream.read(1)
-    if not first or not first[0]:
-        return None
-    length = 9 - first[0].bit_length()
-    rest = stream.read(length - 1)
-    if len(rest) < length - 1:
-        return None
-    value = first[0] if keep_marker else first[0] ^ (1 << (8 - length))
-    return value << 8 * (length - 1) | int.from_bytes(rest, "big")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 TIMESCALE = 90_000  # ticks a second
+_EPOCH = 2_082_844_800  # seconds from 1904, where the times of MP4 begin, to 1970
+_OBJECT_TYPES = {"mpeg4": 0x20, "jpeg": 0x6C}  # ISO/IEC 14496-1, as registered at mp4ra.org
 FRAGMENT_SECONDS = 1.0
 _SYNC, _NOT_SYNC = 0x02000000, 0x01010000  # sample_depends_on and sample_is_non_sync_sample
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
@@ -24,15 +26,15 @@ class Track:
     """What the header says of the video.
 
     Attributes:
-        codec: ``mpeg4`` (MPEG-4 part 2) or ``h264``.
+        codec: ``mpeg4`` (MPEG-4 part 2), ``h264``, or ``jpeg`` (each picture a whole JPEG file).
         width, height: in pixels.
-        config: ``mpeg4``: the VOL header; ``h264``: the AVC decoder configuration record.
+        config: ``mpeg4``: the VOL header; ``h264``: the AVC decoder configuration record; ``jpeg``: nothing.
     """
 
     codec: str
     width: int
     height: int
-    config: bytes
+    config: bytes = b""
 
 
 class Mp4Writer:
@@ -45,18 +47,20 @@ class Mp4Writer:
         file: open for writing in binary mode, at its beginning; unbuffered, so that errors of the disk are
             met where they happen. If it cannot seek, duration and index are left out.
         track: the video.
+        created: when its first picture was taken, seconds since 1970; 0.0 for unknown.
     """
 
-    def __init__(self, file: BinaryIO, track: Track) -> None:
+    def __init__(self, file: BinaryIO, track: Track, created: float = 0.0) -> None:
         self._file = file
         self._track = track
+        self._created = created
         self._samples: list[tuple[int, bool, bytes]] = []  # start in ticks, is a key picture, data
         self._sequence = 0
         self._last_duration = TIMESCALE // 30
         self._end = 0  # in ticks, of what is in the file
         # Start in ticks and place in the file of each fragment that begins with a key picture.
         self._index = array("Q")
-        header = _header(track, 0)
+        header = _header(track, 0, created)
         _write_all(file, header)
         self._good = len(header)  # bytes in the file up to which it is whole
 
@@ -92,7 +96,9 @@ class Mp4Writer:
         finally:
             if self._file.seekable():
                 self._file.seek(0)
-                _write_all(self._file, _header(self._track, self._end))  # over the old one: needs no room
+                _write_all(
+                    self._file, _header(self._track, self._end, self._created)
+                )  # over the old one: needs no room
                 self._file.seek(self._good)
                 self._append(_mfra(self._index))
 
@@ -152,13 +158,13 @@ def _full(kind: str, version: int, flags: int, *parts: bytes) -> bytes:
     return _box(kind, _u32(version << 24 | flags), *parts)
 
 
-def _header(track: Track, duration: int) -> bytes:
+def _header(track: Track, duration: int, created: float) -> bytes:
     """File type and movie; always of the same size, so that the duration can be filled in at the end."""
-    return _box("ftyp", b"iso5", _u32(512), b"iso5iso6mp41") + _moov(track, duration)
+    return _box("ftyp", b"iso5", _u32(512), b"iso5iso6mp41") + _moov(track, duration, created)
 
 
-def _moov(track: Track, duration: int) -> bytes:
-    times = _u64(0, 0)
+def _moov(track: Track, duration: int, created: float) -> bytes:
+    times = _u64(*[round(created + _EPOCH) if created > 0 else 0] * 2)  # made and changed
     mvhd = _full(
         "mvhd", 1, 0, times, _u32(TIMESCALE), _u64(duration), _u32(0x10000), _u16(0x100), bytes(10), _MATRIX,
         bytes(24), _u32(2),
@@ -181,17 +187,17 @@ def _moov(track: Track, duration: int) -> bytes:
 def _entry(track: Track) -> bytes:
     """The sample entry."""
     h264 = track.codec == "h264"
-    config = _box("avcC", track.config) if h264 else _esds(track.config)
+    config = _box("avcC", track.config) if h264 else _esds(track)
     size = _u16(track.width, track.height)
     resolution = _u32(0x480000, 0x480000, 0)  # 72 dpi
     head = bytes(6) + _u16(1) + bytes(16) + size + resolution + _u16(1) + bytes(32) + _u16(24, 0xFFFF)
     return _box("avc1" if h264 else "mp4v", head, config)
 
 
-def _esds(config: bytes) -> bytes:
+def _esds(track: Track) -> bytes:
     """ISO/IEC 14496-1 descriptors of an elementary stream."""
-    decoder = b"\x20\x11"  # MPEG-4 Visual; a visual stream
-    decoder += bytes(3) + _u32(0, 0) + _descriptor(5, config)
+    decoder = bytes((_OBJECT_TYPES[track.codec], 0x11))  # a visual stream
+    decoder += bytes(3) + _u32(0, 0) + (_descriptor(5, track.config) if track.config else b"")
     return _full(
         "esds", 0, 0, _descriptor(3, _u16(1) + b"\0" + _descriptor(4, decoder) + _descriptor(6, b"\2"))
     )
@@ -223,3 +229,18 @@ def _mfra(index: array[int]) -> bytes:
     )  # traf, trun and sample number
     tfra = _full("tfra", 1, 0, _u32(1, 0, len(index) // 2), rows)
     return _box("mfra", tfra, _full("mfro", 0, 0, _u32(8 + len(tfra) + 16)))
+
+
+def whole_length(file: BinaryIO) -> int:
+    """Bytes of an MP4 file of fragments, open for reading, up to which it is whole; 0 if it shows nothing."""
+    end = file.seek(0, 2)
+    at = whole = 0
+    while at + 8 <= end:
+        file.seek(at)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        if size < 8 or at + size > end:
+            break
+        at += size
+        if kind in (b"mdat", b"mfra"):
+            whole = at
+    return whole

@@ -10,6 +10,7 @@ import pytest
 from edgecam import encoders
 from edgecam.encoders import Encoder, H264Encoder, Mpeg4Encoder, Take
 from edgecam.errors import SinkError
+from edgecam.matroska import coded_pictures
 from edgecam.types import Image
 
 SIZE = (96, 64)
@@ -125,7 +126,7 @@ def test_a_stream_cut_anywhere_gives_whole_pictures() -> None:
     stream += b"\x16\x54\xae\x6b\x88\xae\x86" + private + b"\x1f\x43\xb6\x75\x40\x10" + block
     stream += b"\xa0\x88\xa1\x86\x81\x00\x00\x00ZW"
     expected = [(True, b"XY", b"abc"), (False, b"ZW", b"abc")]
-    assert list(encoders.coded_pictures(io.BytesIO(stream))) == expected
+    assert list(coded_pictures(io.BytesIO(stream))) == expected
     for cut in range(len(stream)):
-        found = list(encoders.coded_pictures(io.BytesIO(stream[:cut])))
+        found = list(coded_pictures(io.BytesIO(stream[:cut])))
         assert found == expected[: len(found)]

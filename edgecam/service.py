@@ -62,7 +62,8 @@ class Service:
     def signals(self) -> Iterator[None]:
         """While inside, signals are ours. Must be entered in the main thread: only that one receives them."""
         numbers = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else nohup(1) wants it to live on
+        # Without a manager that sends it to reload, nohup(1) may want the run to live on.
+        if self._notifier.wanted or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             numbers.append(signal.SIGHUP)
         previous = {number: signal.signal(number, self._handle) for number in numbers}
         try:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,10 @@ class Manager:
 
     def until(self, text: str) -> list[str]:
         """What is heard up to and with the first message that begins with ``text``."""
+        deadline = time.monotonic() + 60
         heard = [self.next()]
         while not heard[-1].startswith(text):
+            assert time.monotonic() < deadline, f"never: {text}, but {heard[-3:]}"
             heard.append(self.next())
         return heard
 
@@ -127,6 +130,14 @@ def settings(path: Path, **values: object) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def hang_up() -> Iterator[None]:
+    """Programs started now hear SIGHUP, also where the tests themselves were started with nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class TestProcess:
     def test_ready_status_watchdog_and_stopping(self, managed: Manager) -> None:
         with Running("run", "demo:", "--sink", "web:0") as run:
@@ -196,6 +207,18 @@ class TestProcess:
             settings(config, sinks=[f"web:{taken.getsockname()[1]}"])
             run.process.send_signal(signal.SIGHUP)
             run.wait_for("back to the old ones")
+            managed.until("RELOADING=1")
+            managed.until("READY=1")
+            assert run.end(signal.SIGTERM) == 0
+
+    def test_a_manager_that_has_the_signal_ignored_reloads_all_the_same(
+        self, managed: Manager, tmp_path: Path
+    ) -> None:
+        config = settings(tmp_path / "edgecam.toml")
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with Running("run", "--config", config) as run:
+            managed.until("READY=1")
+            run.process.send_signal(signal.SIGHUP)
             managed.until("RELOADING=1")
             managed.until("READY=1")
             assert run.end(signal.SIGTERM) == 0

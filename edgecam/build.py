@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
-from edgecam import build_privacy, cameras, catalogue, contract, registry, regulator
+from edgecam import build_privacy, cameras, catalogue, contract, registry, regulator, scene
+from edgecam.analysis import WEAK, Analysis
 from edgecam.board import Board
 from edgecam.capture import Capture
 from edgecam.config import Settings
@@ -33,8 +34,11 @@ Report = Callable[[str], None]
 SIZED = ("camera", "picamera")
 
 
-def load_model(settings: Settings) -> Model:
+def load_model(settings: Settings, weak: float = 1.0) -> Model:
     """Find the model, read its contract, load it and warm it up.
+
+    Args:
+        weak: part of the threshold from which on it reports, see :class:`edgecam.types.HeadOptions`.
 
     Raises:
         UnknownNameError: no such model.
@@ -55,7 +59,7 @@ def load_model(settings: Settings) -> Model:
     )
     engine = registry.load(registry.ENGINES, "engine", settings.engine)(options)
     contract.check(spec, engine.input, engine.outputs)
-    head_options = build_privacy.head_options(settings, spec)
+    head_options = build_privacy.head_options(settings, spec, weak)
     head = registry.load(registry.HEADS, "decoder", spec.decoder)(
         spec, engine.input, engine.outputs, head_options
     )
@@ -137,6 +141,7 @@ def check_ladder(settings: Settings) -> None:
         found = catalogue.find(name)
         spec = contract.resolve(found.path, overrides(settings).over(found.overrides))
         build_privacy.check(settings, spec)
+        scene.check_labels(settings.scene, spec.labels, spec.task)
         task = spec.task
         first = first or task
         if task != first:
@@ -216,7 +221,8 @@ class _Parts:
 
     def change_model(self, name: str) -> None:
         assert self.pipeline is not None
-        self.pipeline.use(load_model(replace(self.settings, model=name or self.settings.model)))
+        model = name or self.settings.model
+        self.pipeline.use(load_model(replace(self.settings, model=model), _weak(self.settings)))
 
     def regulator(self, source: Source) -> regulator.Regulator | None:
         """None if the settings want none, or if there is nothing to read or to slow down."""
@@ -248,7 +254,8 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
     # The source opens while the model loads: a camera takes as long as the interpreter.
     capture.start()
     try:
-        model = load_model(settings)
+        model = load_model(settings, _weak(settings))
+        scene.check_labels(settings.scene, model.labels, model.spec.task)
         capture.check_opened()
     except BaseException:
         capture.stop()
@@ -258,8 +265,8 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
     report(f"{capture.source.name} -> {model.name} on {model.engine.device}, {model.engine.runtime}")
     if progress is not None and not capture.source.live:
         sinks.append(ProgressSink(progress, lambda: _in_all(capture.source, settings)))
-    privacy, face_model = build_privacy.make(settings, model.spec, load_model, report)
-    overlay = Overlay(status=settings.status_line)
+    privacy, face_model = build_privacy.make(settings, model.spec, load_model, report, _weak(settings))
+    overlay = Overlay(status=settings.status_line, scene=settings.scene)
     regulated = parts.regulator(capture.source)
     pipeline = parts.pipeline = Pipeline(
         capture,
@@ -271,6 +278,7 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
         watch=service.watch if capture.source.live else None,
         regulator=regulated,
         privacy=privacy,
+        analysis=_analysis(settings, model),
     )
     if model.engine.device.startswith("CPU") and (
         settings.delegate or settings.device not in ("auto", "cpu")
@@ -285,6 +293,21 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
             face_model.engine.close()
         if regulated is not None:
             regulated.close()
+
+
+def _weak(settings: Settings) -> float:
+    return WEAK if settings.tracks else 1.0
+
+
+def _analysis(settings: Settings, model: Model) -> Analysis | None:
+    """What tracks and makes events, None where nobody asks for it."""
+    if not settings.tracks:
+        return None
+    # Where things are to be covered the head is asked for more than is shown.
+    threshold = build_privacy.threshold_of(settings, model.spec) if settings.blur else None
+    return Analysis(
+        settings.scene, threshold=threshold, lost=settings.track_lost, smoothing=settings.smoothing
+    )
 
 
 def _in_all(source: Source, settings: Settings) -> int | None:

@@ -39,25 +39,33 @@ def check(settings: Settings, spec: ModelSpec) -> None:
             raise UnknownNameError("label to blur", name, [FACES, *filter(None, spec.labels)])
 
 
-def head_options(settings: Settings, spec: ModelSpec) -> HeadOptions:
+def head_options(settings: Settings, spec: ModelSpec, weak: float = 1.0) -> HeadOptions:
     """What to ask of the model's head: all that must be covered, even where the user wants to see less.
+
+    Args:
+        weak: see :class:`HeadOptions`.
 
     Raises:
         UsageError: see :func:`check`.
     """
     check(settings, spec)
-    asked = HeadOptions(settings.threshold, settings.top_k, settings.iou, settings.classes)
+    asked = HeadOptions(settings.threshold, settings.top_k, settings.iou, settings.classes, weak)
     if not settings.blur or spec.task != "detect":
         return asked
-    own = _threshold(settings, spec)
-    threshold = None if own is None else min(own, OBJECT_SCORE)
+    own = threshold_of(settings, spec)
+    threshold = None if own is None else min(own * weak, OBJECT_SCORE)
     more = [name for name in (*settings.blur, PERSON) if name in spec.labels]
     classes = (*settings.classes, *more) if settings.classes else ()
-    return replace(asked, threshold=threshold, top_k=None, classes=classes)
+    weak = weak if threshold is None else 1.0
+    return replace(asked, threshold=threshold, top_k=None, classes=classes, weak=weak)
 
 
 def make(
-    settings: Settings, spec: ModelSpec, load: Callable[[Settings], Model], report: Callable[[str], None]
+    settings: Settings,
+    spec: ModelSpec,
+    load: Callable[[Settings], Model],
+    report: Callable[[str], None],
+    weak: float = 1.0,
 ) -> tuple[Privacy | None, Model | None]:
     """The maker of private pictures, None where no rule asks for it; and the face model, to be closed later.
 
@@ -74,7 +82,9 @@ def make(
     )
     shown = None
     if settings.blur and spec.task == "detect":
-        shown = Shown(_threshold(settings, spec) or 0.0, settings.classes, settings.top_k or 1_000_000)
+        shown = Shown(
+            (threshold_of(settings, spec) or 0.0) * weak, settings.classes, settings.top_k or 1_000_000
+        )
     if FACES not in settings.blur:
         return Privacy(rules, shown=shown), None
     try:
@@ -85,7 +95,7 @@ def make(
     return Privacy(rules, faces=Faces(_finder(model)), shown=shown), model
 
 
-def _threshold(settings: Settings, spec: ModelSpec) -> float | None:
+def threshold_of(settings: Settings, spec: ModelSpec) -> float | None:
     """The least score to be shown, None where only the head knows."""
     own = spec.options.get("threshold")
     value = settings.threshold if settings.threshold is not None else own

@@ -9,11 +9,13 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from edgecam.config_events import EVENTS, EventSettings
 from edgecam.config_privacy import PRIVACY, PrivacySettings
 from edgecam.contract import Color, Resize, Task
 from edgecam.options import Many, Number, Option, Switch, Text
 from edgecam.options import setting as _option
 from edgecam.registry import ENGINES, HEADS, URI
+from edgecam.scene import Tables
 from edgecam.values import (
     canonical_listen,
     check_device,
@@ -27,11 +29,11 @@ from edgecam.values import (
 PREFIX = "EDGECAM_"
 SOURCE, MODEL, RESULTS = "Source", "Model", "Results"
 ENGINE, LOAD, OUTPUT, PROGRAM = "Engine", "Heat and load", "Output", "Program"
-SECTIONS = (SOURCE, MODEL, RESULTS, PRIVACY, ENGINE, LOAD, OUTPUT, PROGRAM)
+SECTIONS = (SOURCE, MODEL, RESULTS, EVENTS, PRIVACY, ENGINE, LOAD, OUTPUT, PROGRAM)
 
 
 @dataclass(frozen=True)
-class Settings(PrivacySettings):
+class Settings(PrivacySettings, EventSettings):
     """What the user may choose. None (or nothing) stands for the model's own value."""
 
     source: str = _option(
@@ -295,6 +297,8 @@ def variable(name: str) -> str:
 def redacted(name: str, settings: Settings) -> Any:
     """A setting's value with secrets and the passwords in addresses replaced by ``***``."""
     option, value = OPTIONS[name], getattr(settings, name)
+    if isinstance(option.kind, Tables):
+        return option.kind.plain(value)
     if option.secret and value is not None:
         return "***"
     if option.uri:
@@ -304,8 +308,10 @@ def redacted(name: str, settings: Settings) -> Any:
 
 def shown(name: str, settings: Settings) -> str:
     """A setting's value as text for people, redacted; "" for none."""
-    value = redacted(name, settings)
-    return "" if value is None else OPTIONS[name].kind.show(value)
+    kind, value = OPTIONS[name].kind, redacted(name, settings)
+    if isinstance(kind, Tables):
+        return kind.show(getattr(settings, name)) if value else ""
+    return "" if value is None else kind.show(value)
 
 
 def _safe(text: str) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgecam import scene
 from edgecam.config import OPTIONS, PREFIX, Settings, flag, variable
 from edgecam.errors import ConfigError
 
@@ -99,7 +100,9 @@ def load(
     values.update(given)
     origins.update({name: Origin("flag", flag(name)) for name in given})
     again = functools.partial(load, flags, file=file, environ=environ)
-    return Loaded(Settings(**values), origins, tuple(used), again)
+    settings = Settings(**values)
+    scene.check(settings.scene)
+    return Loaded(settings, origins, tuple(used), again)
 
 
 def read_file(path: Path, *, required: bool) -> dict[str, Any] | None:

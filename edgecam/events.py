@@ -82,14 +82,16 @@ class Event:
         kind: what the place is.
         label: of the object that the best sight shows.
         number: counts the events of this rule from 1 since the run began.
-        tracks: ids of the objects that fulfil the rule now, ascending; () for a classification.
-        count: how many objects fulfil the rule now.
+        tracks: ids of the objects that fulfilled the rule when it was last told, ascending; () for a
+            classification.
+        count: how many they are.
         direction: how a line was crossed, else "".
         start: the frame at which it started.
         last: the last frame at which the rule was fulfilled; the end, once ``phase`` is ``end``.
         best: the best sight so far. Its frame is the packet's own whenever it has changed: a sink that keeps
             pictures keeps this one when :attr:`improved` is true.
         improved: ``best`` is new with this step; its picture is that of the packet that carries the step.
+        most: the most objects that fulfilled it at one time.
     """
 
     id: str
@@ -106,6 +108,7 @@ class Event:
     last: Moment
     best: Best
     improved: bool
+    most: int = 1
 
     @property
     def seconds(self) -> float:
@@ -125,6 +128,7 @@ class Event:
             "number": self.number,
             "tracks": list(self.tracks),
             "count": self.count,
+            "most": self.most,
             "direction": self.direction,
             "start": self.start.record(),
             "end": self.last.record() if self.phase == "end" else None,

@@ -205,6 +205,7 @@ class Option:
         secret: never shown.
         uri: may hold credentials that must not be shown.
         example: a value as text, where the default is none.
+        file_only: too much for a flag: it stands in a file, or in a variable.
     """
 
     help: str
@@ -216,6 +217,7 @@ class Option:
     secret: bool = False
     uri: bool = False
     example: str = ""
+    file_only: bool = False
 
     @property
     def choices(self) -> tuple[str, ...]:

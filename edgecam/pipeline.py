@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from edgecam.analysis import Analysis
 from edgecam.capture import Capture
 from edgecam.errors import EdgecamError, FrameError
 from edgecam.meters import DurationMeter, RateMeter
@@ -15,7 +16,7 @@ from edgecam.placard import placard
 from edgecam.privacy.filter import Privacy
 from edgecam.regulator import Regulator
 from edgecam.sinks.base import Sink, SinkContext
-from edgecam.types import Frame, Image, Packet, State, Status
+from edgecam.types import Frame, Image, Packet, Result, State, Status
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Pipeline:
             each result, and with each try to open a camera that is away. It stands still while the work does.
         regulator: does less while the board is too hot or results come too late.
         privacy: makes the frames that sinks get; without it they get the camera's own.
+        analysis: tracks objects and makes events; without it neither costs anything.
 
     Attributes:
         impaired: what does not work as it was asked to, by what it concerns; makes the state ``degraded``.
@@ -94,6 +96,7 @@ class Pipeline:
         watch: Callable[[Status, int], None] | None = None,
         regulator: Regulator | None = None,
         privacy: Privacy | None = None,
+        analysis: Analysis | None = None,
     ) -> None:
         self.impaired: dict[str, str] = {}
         self._capture = capture
@@ -106,6 +109,8 @@ class Pipeline:
         self._watch = watch
         self._regulator = regulator
         self._privacy = privacy
+        self._analysis = analysis
+        self._last: Packet | None = None
         self._held = False
         self._watched_at = 0.0
         self._work = 0
@@ -153,6 +158,7 @@ class Pipeline:
             self._loop()
         finally:
             self._capture.stop()
+            self._end_events()
             self._close_sinks()
             self._count()
         if self._capture.error is not None:
@@ -236,8 +242,25 @@ class Pipeline:
         if self._privacy is not None:
             # From here on the camera's own picture is out of reach.
             frame, found = self._privacy.protect(frame, found, self._model.labels)
-        self._push(Packet(frame, found, self._model.labels, self._status(frame), self._render))
+        self._push(self._packet(frame, found))
         return True
+
+    def _packet(self, frame: Frame, found: Result) -> Packet:
+        model, analysis = self._model, self._analysis
+        if analysis is None:
+            return Packet(frame, found, model.labels, self._status(frame), self._render)
+        found, events = analysis.look(frame, found, model.labels, model.head.threshold)
+        status, counts = self._status(frame), analysis.counts
+        self._last = Packet(frame, found, model.labels, status, self._render, events=events, counts=counts)
+        return self._last
+
+    def _end_events(self) -> None:
+        """The last steps of what still goes on, in a packet of their own."""
+        last = self._last
+        events = [] if self._analysis is None else self._analysis.finish()
+        if last is not None and events:
+            status = replace(self._status(last.frame), state="ended", message=self._stop_reason)
+            self._push(Packet(last.frame, None, last.labels, status, events=events, counts=last.counts))
 
     def _look_after(self, now: float) -> None:
         """Tell who watches how it goes, and while no picture comes, the viewers why."""
@@ -273,7 +296,8 @@ class Pipeline:
         title = "Starting" if status.state == "starting" else "Waiting for camera"
         frame = Frame(self._placards, placard(self._size, title, status.message), source=status.source)
         self._placards += 1
-        self._push(Packet(frame, None, self._model.labels, status))
+        events = [] if self._analysis is None else self._analysis.idle()
+        self._push(Packet(frame, None, self._model.labels, status, events=events))
 
     def _state(self, now: float, frame: Frame | None = None) -> tuple[State, str]:
         """What the run is at (while it has a frame in hand: what it is at with that), and the reason."""

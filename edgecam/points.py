@@ -1,4 +1,4 @@
-"""Polygons and lines in a settings file: points in parts of the picture, 0 to 1, from its upper left corner."""
+"""Polygons and lines in a settings file: points in parts of the picture, from its upper left corner."""
 
 from __future__ import annotations
 

@@ -117,12 +117,9 @@ class Tables(Generic[T]):
     Args:
         make: the class of an entry.
         keys: how each key is read.
-        example: an entry as TOML, without its heading.
     """
 
-    def __init__(self, name: str, make: type[T], keys: Mapping[str, Any], example: str) -> None:
-        self.name = name
-        self.example = example
+    def __init__(self, name: str, make: type[T], keys: Mapping[str, Any]) -> None:
         self.expected = f"[[{name}]] tables"
         self._make = make
         self._keys = keys
@@ -166,15 +163,15 @@ class Tables(Generic[T]):
         return out
 
     def show(self, value: Iterable[T]) -> str:
-        return json.dumps(self.plain(value), ensure_ascii=False) if value else ""
+        return json.dumps(self.plain(value), ensure_ascii=False)
 
     def toml(self, value: Iterable[T]) -> str:
-        """All entries, each under its heading."""
-        blocks = []
-        for entry in self.plain(value):
-            rows = [f"{key} = {self._keys[key].toml(item)}" for key, item in entry.items()]
-            blocks.append("\n".join([f"[[{self.name}]]", *rows]))
-        return "\n\n".join(blocks)
+        """A list of inline tables, which may stand among other settings, unlike ``[[zone]]``."""
+        rows = (
+            ", ".join(f"{key} = {self._keys[key].toml(item)}" for key, item in entry.items())
+            for entry in self.plain(value)
+        )
+        return "[" + ", ".join("{" + row + "}" for row in rows) + "]"
 
 
 def _known(key: str, known: Iterable[str]) -> str:
@@ -183,13 +180,9 @@ def _known(key: str, known: Iterable[str]) -> str:
     return f"{hint}known: {', '.join(known)} (other settings stand above the first [[...]])"
 
 
-ZONES = Tables(
-    "zone", Zone, _ZONE, 'name = "door"\npoints = [[0.3, 0.2], [0.7, 0.2], [0.7, 1.0], [0.3, 1.0]]'
-)
-LINES = Tables("line", Line, _LINE, 'name = "gate"\npoints = [[0.5, 0.0], [0.5, 1.0]]')
-RULES = Tables(
-    "rule", Rule, _RULE, 'name = "visitor"\nzone = "door"\nlabels = ["person"]\ndwell = 2.0\ncooldown = 60.0'
-)
+ZONES = Tables("zone", Zone, _ZONE)
+LINES = Tables("line", Line, _LINE)
+RULES = Tables("rule", Rule, _RULE)
 
 
 def check(scene: Scene) -> None:

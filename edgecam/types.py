@@ -428,9 +428,15 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class HeadOptions:
-    """What the user may ask of any head; None means the model's own value."""
+    """What the user may ask of any head; None means the model's own value.
+
+    Attributes:
+        weak: part of the threshold from which on results are reported: a tracker makes use of weaker ones
+            than are shown.
+    """
 
     threshold: float | None = None
     top_k: int | None = None
     iou: float | None = None
     classes: tuple[str, ...] = field(default=())
+    weak: float = 1.0

@@ -84,7 +84,11 @@ def settings_params(
 
     ``source`` is no flag: it is an argument of the commands that have one, see :func:`source_argument`.
     """
-    names = [name for name, option in OPTIONS.items() if option.section in sections and name not in leave_out]
+    names = [
+        name
+        for name, option in OPTIONS.items()
+        if option.section in sections and name not in leave_out and not option.file_only
+    ]
     config = HeadedOption(
         ["--config", "config_file"],
         metavar="FILE",

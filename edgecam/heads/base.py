@@ -10,7 +10,13 @@ from edgecam.types import Array, Geometry, HeadOptions, Result, TensorInfo
 
 
 class Head(Protocol):
-    """Turns a model's raw outputs into a result. Knows arrays and the contract, never an interpreter."""
+    """Turns a model's raw outputs into a result. Knows arrays and the contract, never an interpreter.
+
+    Attributes:
+        threshold: least score to be shown; ``HeadOptions.weak`` asks for weaker results too.
+    """
+
+    threshold: float
 
     def __init__(
         self,

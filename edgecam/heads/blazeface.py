@@ -48,6 +48,7 @@ class BlazeFaceHead:
         options: HeadOptions,
     ) -> None:
         self._limits = limits(spec, options, threshold=0.5, top_k=100, iou=0.3)
+        self.threshold = self._limits.shown
         self._points = integer(spec.options, "keypoints", 6, 0)
         self._weighted = choice(spec.options, "nms", ("weighted", "plain"), "weighted") == "weighted"
         self._anchors = _anchors(spec, input)

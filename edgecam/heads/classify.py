@@ -41,6 +41,7 @@ class ClassifyHead:
     ) -> None:
         self._spec = spec
         self._limits = limits(spec, options, threshold=0.05, top_k=3)
+        self.threshold = self._limits.shown
         self._activation = choice(spec.options, "activation", ("none", "softmax", "sigmoid"), "none")
         self._offset = integer(spec.options, "label_offset", 0)
         self._index = only_output(spec, outputs, "scores")

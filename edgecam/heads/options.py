@@ -21,6 +21,7 @@ class Limits:
 
     Attributes:
         threshold: least score, 0 to 1.
+        shown: the same, before ``HeadOptions.weak`` makes it less.
         top_k: most results.
         iou: overlap at which two boxes are one object, 0 to 1.
         classes: the class ids to keep, ascending; None for all.
@@ -32,6 +33,7 @@ class Limits:
     iou: float
     classes: Ints | None
     agnostic: bool = False
+    shown: float = 0.0
 
 
 def limits(
@@ -58,7 +60,8 @@ def limits(
                 raise UsageError(f"{name} is {wish}", f"give a number {span}")
             found[name] = wish
     return Limits(
-        threshold=float(found["threshold"]),
+        threshold=float(found["threshold"]) * options.weak,
+        shown=float(found["threshold"]),
         top_k=int(found["top_k"]),
         iou=float(found["iou"]),
         classes=_class_ids(spec, options),

@@ -50,6 +50,7 @@ class SsdPostprocessHead:
         options: HeadOptions,
     ) -> None:
         self._limits = limits(spec, options, threshold=0.5, top_k=100)
+        self.threshold = self._limits.shown
         self._offset = integer(spec.options, "label_offset", 0)
         self._roles = _roles(spec, outputs)
         self._infos = [outputs[i] for i in self._roles]
@@ -108,6 +109,7 @@ class SsdAnchorsHead:
     ) -> None:
         self._spec = spec
         self._limits = limits(spec, options, threshold=0.5, top_k=100, iou=0.6)
+        self.threshold = self._limits.shown
         self._read_options(spec)
         _, height, width, _ = input.shape
         self._pixels = np.array([height, width], np.float32)

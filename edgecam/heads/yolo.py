@@ -24,6 +24,7 @@ class _YoloHead:
     ) -> None:
         self._info = output
         self._limits = limits(spec, options, threshold=0.25, top_k=100, iou=iou)
+        self.threshold = self._limits.shown
         _, height, width, _ = input.shape
         relative = flag(spec.options, "normalized", True)
         self._unit = np.array([width, height] if relative else [1, 1], np.float32)

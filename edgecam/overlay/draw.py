@@ -13,7 +13,9 @@ import numpy as np
 from edgecam.overlay import shapes
 from edgecam.overlay.colors import Color, class_color
 from edgecam.overlay.masks import Masks, Text
+from edgecam.overlay.places import Places
 from edgecam.overlay.shapes import Rect, Scale
+from edgecam.scene import Scene
 from edgecam.types import Classification, Detections, Image, Packet, Status
 
 _TRACK: Color = (90, 90, 90)  # behind a score's bar
@@ -25,12 +27,16 @@ class Overlay:
     Args:
         status: draw the status line.
         scores: write the score behind each label.
+        scene: zones and lines to draw, with what their rules count.
     """
 
-    def __init__(self, *, status: bool = True, scores: bool = True) -> None:
+    def __init__(self, *, status: bool = True, scores: bool = True, scene: Scene | None = None) -> None:
         self._status = status
         self._scores = scores
         self._masks = Masks()
+        self._places = (
+            Places(scene, self._masks) if scene is not None and (scene.zones or scene.lines) else None
+        )
 
     def draw(self, packet: Packet) -> Image:
         """The annotated picture: a new RGB uint8 (H, W, 3); the frame is not touched.
@@ -42,6 +48,8 @@ class Overlay:
         if packet.result is None or min(width, height) < 8:
             return image
         scale = Scale.of(width, height)
+        if self._places is not None:
+            self._places.draw(image, scale, packet.counts)
         lines = self._status_lines(scale, packet.status) if self._status else []
         if isinstance(packet.result, Detections):
             top = scale.height - sum(shapes.extent(line, scale)[1] for line in lines)
@@ -67,7 +75,10 @@ class Overlay:
         plates = []
         for i in rows:  # the best gets its place first
             class_id, score = int(result.class_id[i]), float(result.score[i])
-            texts = self._label(scale, packet.label(class_id), score)
+            name = packet.label(class_id)
+            if result.track_id is not None and result.track_id[i] > 0:
+                name = f"{name} {result.track_id[i]}"
+            texts = self._label(scale, name, score)
             width, height = shapes.extent(texts, scale)
             place = shapes.place(corners[i], width, height, scale, taken)
             taken.append(place)

@@ -75,7 +75,7 @@ def to_toml(loaded: Loaded) -> str:
         lines += textwrap.wrap(
             option.help
             + (f": {', '.join(option.choices)}. " if option.choices else ". ")
-            + f"[{flag(name)}, {variable(name)}]",
+            + (f"[{variable(name)}]" if option.file_only else f"[{flag(name)}, {variable(name)}]"),
             100,
             break_on_hyphens=False,
             initial_indent="# ",
@@ -90,6 +90,8 @@ def _toml_line(name: str, loaded: Loaded) -> str:
     if value in (None, ()):
         kind = OPTIONS[name].kind
         return f"# {name} = {kind.toml(kind.parse(OPTIONS[name].example))}"
+    if OPTIONS[name].file_only:
+        return f"{name} = {OPTIONS[name].kind.toml(value)}"
     hidden = redacted(name, loaded.settings) != value
     text = f"{name} = {OPTIONS[name].kind.toml(redacted(name, loaded.settings))}"
     if hidden:

@@ -1,0 +1,92 @@
+"""From one frame's result to what goes on: tracking or smoothing, then rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from edgecam.events import Event, Moment
+from edgecam.rules.engine import Rules
+from edgecam.rules.objects import Objects
+from edgecam.scene import Scene
+from edgecam.tracking.smoothing import Smoother
+from edgecam.tracking.tracker import Tracker
+from edgecam.types import Detections, Frame, Result
+
+#: Part of the threshold from which on a detection may go on with an object that is known already (the paper
+#: has 0.1 to 0.6). The head is asked for all from there on (:class:`edgecam.types.HeadOptions`).
+WEAK = 0.4
+
+_NOTHING: Mapping[str, Mapping[str, int]] = {}
+
+
+class Analysis:
+    """What is known over frames. Called by the pipeline, in the order of frames.
+
+    Args:
+        scene: zones, lines and rules, checked.
+        threshold: least score that is shown, None for the model's own.
+        lost: seconds for which an object that is not found is remembered.
+        smoothing: seconds over which a classification is averaged.
+    """
+
+    def __init__(
+        self, scene: Scene, *, threshold: float | None = None, lost: float = 2.0, smoothing: float = 1.0
+    ) -> None:
+        self.counts = _NOTHING
+        self._threshold = threshold
+        self._tracker = Tracker(lost)
+        self._smoother = Smoother(smoothing)
+        self._rules = Rules(scene, lost) if scene.rules else None
+        self._clock = Clock()
+
+    def look(
+        self, frame: Frame, found: Result, labels: Sequence[str], threshold: float
+    ) -> tuple[Result, list[Event]]:
+        """Take a frame.
+
+        Args:
+            found: what the head found, from :data:`WEAK` of the threshold on.
+            labels: the model's.
+            threshold: least score that the model's head would show.
+
+        Returns:
+            The result with ids (or with steady scores), and the steps of events that it causes.
+        """
+        at = self._clock.at(frame.moment)
+        threshold = threshold if self._threshold is None else self._threshold
+        result: Result
+        if isinstance(found, Detections):
+            result = self._tracker.update(at, found, frame.size, threshold)
+        else:
+            result = self._smoother.update(at, found, threshold)
+        if self._rules is None:
+            return result, []
+        moment = Moment(frame.seq, at, frame.wall, frame.media_time)
+        events = self._rules.look(moment, Objects.of(result, frame.size), labels)
+        self.counts = self._rules.counts()
+        return result, events
+
+    def idle(self) -> list[Event]:
+        """No frame comes from a live source: end what has waited for long enough."""
+        return [] if self._rules is None else self._rules.idle(self._clock.at(time.monotonic()))
+
+    def finish(self) -> list[Event]:
+        """The run is over: end all events."""
+        return [] if self._rules is None else self._rules.finish()
+
+
+class Clock:
+    """Seconds that never fall, whatever the times that are put in do: a film may begin again."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._offset: float | None = None
+
+    def at(self, moment: float) -> float:
+        if self._offset is None:
+            self._offset = 0.0
+        elif moment + self._offset < self._last:
+            self._offset = self._last - moment
+        self._last = moment + self._offset
+        return self._last

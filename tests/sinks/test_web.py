@@ -209,7 +209,7 @@ def test_health_follows_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (code, body["state"], body["reason"]) == (503, "waiting", "unplugged")
         sink.push(camera.packet(state="ended"))
         assert health(sink)[0] == 503
-        monkeypatch.setattr(site, "STALE", -1.0)
+        monkeypatch.setattr("edgecam.sinks.web.health.STALE", -1.0)
         sink.push(camera.packet())
         code, body = health(sink)
         assert (code, body["state"]) == (503, "degraded")

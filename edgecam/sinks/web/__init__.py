@@ -25,7 +25,7 @@ T = TypeVar("T", int, float)
 
 
 class WebSink:
-    """Serves the page, an MJPEG stream, snapshots, server-sent events and a health check.
+    """Serves the page, an MJPEG stream, snapshots, server-sent events, a health check and metrics.
 
     ``web:`` listens on 127.0.0.1:8080. ``web://0.0.0.0:9000`` lets other machines in, with a token that is
     made and reported unless ``token=`` or ``insecure=yes`` is given. Options: ``port`` (0 takes a free
@@ -86,6 +86,7 @@ class WebSink:
         if running is None:
             return
         running.hub.push(packet)
+        running.site.figures.observe(packet)
         self.dropped = running.hub.dropped
         self.failed = running.server.failed
 
@@ -113,10 +114,10 @@ class _Running:
 
         loop = asyncio.new_event_loop()
         self.hub = Hub(loop, annotated, fps)
-        site = Site(self.hub, raw, Path(__file__).parent / "page")
+        self.site = Site(self.hub, raw, Path(__file__).parent / "page")
         self.server = ServerThread(loop)
         self.hub.start()
-        self.server.start(Gate(site.app, access, site.sign_in), sock)
+        self.server.start(Gate(self.site.app, access, self.site.sign_in), sock)
 
     def close(self) -> None:
         self.hub.close(timeout=1.0)

@@ -19,13 +19,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from edgecam import __version__
 from edgecam.errors import FrameError
+from edgecam.sinks.web import health
 from edgecam.sinks.web.hub import Arrival, Hub
+from edgecam.sinks.web.metrics import CONTENT_TYPE, Metrics, Reading
 from edgecam.types import Frame, Packet
 
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 
-#: Seconds without a packet after which the camera counts as stalled.
-STALE = 5.0
 #: Seconds without a picture after which the last one is sent again: proxies and dead peers show themselves.
 REPEAT = 5.0
 KEEP_ALIVE = 10.0
@@ -119,12 +119,14 @@ class Site:
         self._encode = encode
         self.viewers = 0
         self.listeners = 0
+        self.figures = Metrics(self._reading)
         self.sign_in = (folder / "login.html").read_bytes()
         routes = [
             Route("/stream.mjpg", self.stream),
             Route("/snapshot.jpg", self.snapshot),
             Route("/events", self.events),
             Route("/healthz", self.healthz),
+            Route("/metrics", self.metrics),
             Route("/api/status", self.status),
         ]
         files = {"/": "index.html"} | {f"/{name}": name for name in ("page.css", "page.js", "favicon.svg")}
@@ -233,21 +235,35 @@ class Site:
     async def healthz(self, request: Request) -> Response:
         """200 while pictures flow, else 503 and why. Who shows no token learns the bare state only."""
         arrival = self._hub.newest()
-        state, reason, well = _health(arrival)
-        body: dict[str, Any] = {"state": state}
+        found = health.judge(arrival)
+        body: dict[str, Any] = {"state": found.state}
         if request.scope["edgecam.trusted"]:
-            body |= {"reason": reason, "age": None if arrival is None else _age(arrival)}
+            body |= {"reason": found.reason, "age": found.age}
         headers = {"cache-control": "no-store"}
-        return JSONResponse(body, status_code=200 if well else 503, headers=headers)
+        return JSONResponse(body, status_code=200 if found.well else 503, headers=headers)
+
+    async def metrics(self, request: Request) -> Response:
+        """The figures, for Prometheus."""
+        return Response(self.figures.text(), headers={"content-type": CONTENT_TYPE})
+
+    def _reading(self) -> Reading:
+        arrival = self._hub.newest()
+        return Reading(
+            None if arrival is None else arrival.packet.status,
+            health.judge(arrival),
+            self.viewers,
+            self._hub.encoded,
+            self._hub.dropped,
+        )
 
     async def status(self, request: Request) -> Response:
         """The status of the run and of this server."""
         arrival = self._hub.newest()
         body = {
             "version": __version__,
-            "health": _health(arrival)[0],
+            "health": health.judge(arrival).state,
             "status": None if arrival is None else arrival.packet.status.as_dict(),
-            "age": None if arrival is None else _age(arrival),
+            "age": None if arrival is None else health.age(arrival),
             "viewers": self.viewers,
             "listeners": self.listeners,
             "encoded": self._hub.encoded,
@@ -264,30 +280,13 @@ def _part(jpeg: bytes, frame: Frame) -> bytes:
 
 def _event(arrival: Arrival) -> bytes:
     packet = arrival.packet
-    record = packet.record() | {"status": packet.status.as_dict(), "age": _age(arrival)}
+    record = packet.record() | {"status": packet.status.as_dict(), "age": health.age(arrival)}
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _mark_sent(packet: Packet) -> None:
     if not packet.frame.times.sent:
         packet.frame.times.sent = time.monotonic()
-
-
-def _age(arrival: Arrival) -> float:
-    return round(time.monotonic() - arrival.at, 2)
-
-
-def _health(arrival: Arrival | None) -> tuple[str, str, bool]:
-    """The state for a watchdog, its reason, and whether pictures flow."""
-    if arrival is None:
-        return "starting", "no picture yet", False
-    status = arrival.packet.status
-    age = _age(arrival)
-    flows = status.state in ("running", "degraded")
-    if flows and age > STALE:
-        # While a camera is away there is a placard each second, so it is the run itself that stands still.
-        return "degraded", f"the last picture is {age:.0f} s old", False
-    return status.state, status.message, flows
 
 
 def _unavailable(reason: str) -> Response:

@@ -164,7 +164,7 @@ def _header(track: Track, duration: int, created: float) -> bytes:
 
 
 def _moov(track: Track, duration: int, created: float) -> bytes:
-    times = _u64(*[round(created + _EPOCH) if created > 0 else 0] * 2)  # made and changed
+    times = _u64(*[int(created) + _EPOCH if created > 0 else 0] * 2)  # made and changed
     mvhd = _full(
         "mvhd", 1, 0, times, _u32(TIMESCALE), _u64(duration), _u32(0x10000), _u16(0x100), bytes(10), _MATRIX,
         bytes(24), _u32(2),

@@ -9,7 +9,7 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -47,6 +47,9 @@ SINKS = {
     "web": "edgecam.sinks.web:WebSink",
     "window": "edgecam.sinks.window:WindowSink",
     "record": "edgecam.sinks.record:RecordSink",
+    "segments": "edgecam.sinks.segments:SegmentsSink",
+    "clips": "edgecam.sinks.clips:ClipsSink",
+    "snapshots": "edgecam.sinks.snapshots:SnapshotsSink",
     "jsonl": "edgecam.sinks.jsonl:JsonlSink",
 }
 
@@ -163,7 +166,7 @@ def source_uri(text: str) -> URI:
 
 def sink_uri(text: str) -> URI:
     """Normalise what a user types for a sink: ``web`` is ``web:``, ``out.mp4`` is ``record:out.mp4``,
-    ``out.jsonl`` is ``jsonl:out.jsonl``.
+    ``out.jsonl`` is ``jsonl:out.jsonl``, ``record:FOLDER`` is ``segments:FOLDER``.
 
     Raises:
         UnknownNameError: an unknown scheme (the known ones are listed).
@@ -174,11 +177,16 @@ def sink_uri(text: str) -> URI:
         uri = parse_uri(text)
         if uri.scheme not in SINKS:
             raise UnknownNameError("sink scheme", uri.scheme, SINKS)
-        return uri
+        return replace(uri, scheme="segments") if uri.scheme == "record" and _is_folder(uri.path) else uri
     by_suffix = {".mp4": "record", ".jsonl": "jsonl"}.get(Path(text).suffix.lower())
     if by_suffix is None:
         raise UnknownNameError("sink", text, [f"{name}:" for name in SINKS])
     return URI(by_suffix, text, {}, f"{by_suffix}:{text}")
+
+
+def _is_folder(path: str) -> bool:
+    """There is a folder of that name, or it can only be meant as one."""
+    return bool(path) and (path.endswith("/") or not Path(path).suffix or os.path.isdir(path))  # noqa: PTH112
 
 
 def parse_size(text: str) -> tuple[int, int]:

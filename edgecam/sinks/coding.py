@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecam import encoders, jpeg
-from edgecam.errors import SinkError
+from edgecam.errors import FrameError, SinkError
 from edgecam.mp4 import Track
-from edgecam.registry import URI, choice, parse_bool
+from edgecam.registry import choice, parse_bool
 from edgecam.types import Image, Packet
 
 CODECS = ("auto", "jpeg", "h264", "mpeg4")
@@ -79,23 +80,15 @@ class Coder:
         return coded
 
     def push(self, packet: Packet, at: float) -> None:
-        """Code a packet's picture, or leave it out if it comes too soon after the last.
+        """Code a packet's picture; left out are those that come too soon after the last, and broken ones.
 
         Raises:
-            FrameError: the camera's picture is broken.
             SinkError: the encoder died.
         """
         if self._too_soon(at):
             return
-        frame = packet.frame
-        kept = frame.jpeg is not None and not self._boxes
-        if self._codec == "jpeg" or (self._codec == "auto" and kept):
-            data = jpeg.encode(packet.picture()) if self._boxes else jpeg.of(frame)
-            track = self._use(Track("jpeg", frame.width, frame.height))
-            with self._lock:
-                self._units.append(Unit(at, frame.wall, True, data, track))
-        else:
-            self._encode(packet.picture() if self._boxes else frame.image, at, frame.wall)
+        with contextlib.suppress(FrameError):
+            self._code(packet, at)
 
     def take(self) -> list[Unit]:
         """What has been coded since the last time, in order."""
@@ -117,6 +110,17 @@ class Coder:
             if encoder.error is not None:
                 raise encoder.error
         return self.take()
+
+    def _code(self, packet: Packet, at: float) -> None:
+        frame = packet.frame
+        kept = frame.jpeg is not None and not self._boxes
+        if self._codec == "jpeg" or (self._codec == "auto" and kept):
+            data = jpeg.encode(packet.picture()) if self._boxes else jpeg.of(frame)
+            track = self._use(Track("jpeg", frame.width, frame.height))
+            with self._lock:
+                self._units.append(Unit(at, frame.wall, True, data, track))
+        else:
+            self._encode(packet.picture() if self._boxes else frame.image, at, frame.wall)
 
     def _too_soon(self, at: float) -> bool:
         """Keep to the rate; a clock that jumps begins anew."""
@@ -177,6 +181,6 @@ def coder_options() -> dict[str, tuple[Callable[[str], Any], Any]]:
     return {"codec": (choice(*CODECS), "auto"), "boxes": (parse_bool, False), "fps": (rate, 0.0)}
 
 
-def make_coder(uri: URI, options: dict[str, Any]) -> Coder:
+def make_coder(options: dict[str, Any]) -> Coder:
     """The coder that a sink's options ask for."""
     return Coder(options["codec"], options["boxes"], options["fps"])

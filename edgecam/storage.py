@@ -12,6 +12,7 @@ leaves are parts: the next run keeps what plays of them and throws the rest away
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -50,8 +51,11 @@ class Part:
 
     @property
     def gone(self) -> bool:
-        """Somebody deleted it."""
-        return not self.part.exists()
+        """Somebody deleted it (there may be another of its name)."""
+        try:
+            return not os.path.samestat(self.part.stat(), os.fstat(self.file.fileno()))
+        except (OSError, ValueError):
+            return True
 
     def sync(self) -> None:
         with self._lock:
@@ -67,15 +71,17 @@ class Part:
         with self._lock, self.file:
             os.fsync(self.file.fileno())
             size = os.fstat(self.file.fileno()).st_size
+            if self.gone:
+                raise FileNotFoundError(errno.ENOENT, "somebody deleted it")
             self.part.rename(self.path)
         _sync_folder(self.path.parent)
         return size
 
     def abandon(self) -> None:
         """Throw it away."""
-        with self._lock, contextlib.suppress(OSError):
-            self.file.close()
-            self.part.unlink(missing_ok=True)
+        with self._lock, contextlib.suppress(OSError), self.file:
+            if not self.gone:
+                self.part.unlink()
 
 
 class Store:

@@ -12,6 +12,7 @@ from edgecam import build_privacy, cameras, catalogue, contract, registry, regul
 from edgecam.analysis import WEAK, Analysis
 from edgecam.board import Board
 from edgecam.capture import Capture
+from edgecam.changeover import Changeover
 from edgecam.config import Settings
 from edgecam.contract import Overrides
 from edgecam.engines.base import EngineOptions
@@ -207,6 +208,10 @@ class _Parts:
     pipeline: Pipeline | None = None
     capture: Capture | None = None
 
+    def __post_init__(self) -> None:
+        # Off the main loop: a model may first be tried in a child, for longer than a watchdog waits.
+        self.changeover = Changeover(self._load, self._use, lambda model: model.engine.close())
+
     def source(self) -> Source:
         uri = source_uri(self.settings, self.report)
         self.sized = uri.scheme in SIZED
@@ -219,10 +224,12 @@ class _Parts:
         self.size = size
         self.capture.reopen("opening with pictures of " + (size or "its own size"))
 
-    def change_model(self, name: str) -> None:
+    def _load(self, name: str) -> Model:
+        return load_model(replace(self.settings, model=name or self.settings.model), _weak(self.settings))
+
+    def _use(self, model: Model) -> None:
         assert self.pipeline is not None
-        model = name or self.settings.model
-        self.pipeline.use(load_model(replace(self.settings, model=model), _weak(self.settings)))
+        self.pipeline.use(model)
 
     def regulator(self, source: Source) -> regulator.Regulator | None:
         """None if the settings want none, or if there is nothing to read or to slow down."""
@@ -236,7 +243,8 @@ class _Parts:
             self.report,
             resize=self.resize if self.sized else None,
             models=self.settings.model_ladder,
-            change_model=self.change_model,
+            change_model=self.changeover.begin,
+            model_pending=self.changeover.pending,
         )
 
 
@@ -288,6 +296,7 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
         with service.running(pipeline):
             return pipeline.run()
     finally:
+        parts.changeover.close()
         pipeline.model.engine.close()
         if privacy is not None and privacy.close() and face_model is not None:
             face_model.engine.close()

@@ -25,7 +25,8 @@ class Regulator:
         resize: opens the source with pictures of ``WIDTHxHEIGHT``, with its own for ""; None if it has no
             other sizes.
         models: smaller models, the next smaller first.
-        change_model: goes over to a model by its name, to the first one for "".
+        change_model: begins to go over to a model by its name, to the first one for "".
+        model_pending: whether that is still going on; raises what has made it fail.
 
     Attributes:
         pause: seconds from one inference to the next, at least.
@@ -42,6 +43,7 @@ class Regulator:
         resize: Callable[[str], None] | None = None,
         models: Sequence[str] = (),
         change_model: Callable[[str], None] = lambda name: None,
+        model_pending: Callable[[], bool] = lambda: False,
     ) -> None:
         self.pause = 0.0
         self.temperature: float | None = None
@@ -51,6 +53,8 @@ class Regulator:
         self._resize = resize
         self._models = tuple(models)
         self._change_model = change_model
+        self._model_pending = model_pending
+        self._changing: Change | None = None
         self._governor: Governor | None = None
         self._now = 0.0
         self._looked_at = -EVERY
@@ -83,6 +87,8 @@ class Regulator:
         if self._governor.in_effect("rate") is None and rate > 0:
             self._full = rate
         self.temperature = self._board.temperature()
+        if self._changing is not None:
+            return self._change_ended(self._governor, self._changing)
         found = self._board.throttling(self._board.firmware.poll())
         slowed = () if found is None else found.serious
         change = self._governor.update(Reading(self.temperature, slowed, latency))
@@ -104,10 +110,24 @@ class Regulator:
                 self._resize("" if step is None else str(step.value))
             elif change.step.kind == "model":
                 self._change_model("" if step is None else str(step.value))
+                self._changing = change
         except EdgecamError as error:
-            self._report(f"governor: {change.step.words} is not possible: {error}")
-            if change.down:
-                governor.drop(change.step)
+            self._give_up(governor, change, error)
+
+    def _change_ended(self, governor: Governor, change: Change) -> bool:
+        """True if the other model is in use now, or cannot be: until then no other step is thought of."""
+        try:
+            if self._model_pending():
+                return False
+        except EdgecamError as error:
+            self._give_up(governor, change, error)
+        self._changing = None
+        return True
+
+    def _give_up(self, governor: Governor, change: Change, error: EdgecamError) -> None:
+        self._report(f"governor: {change.step.words} is not possible: {error}")
+        if change.down:
+            governor.drop(change.step)
 
     def _tell(self, governor: Governor, change: Change) -> None:
         fields = {
@@ -130,9 +150,18 @@ def make(
     resize: Callable[[str], None] | None,
     models: Sequence[str],
     change_model: Callable[[str], None],
+    model_pending: Callable[[], bool],
 ) -> Regulator | None:
     """A regulator, or None where nothing can be read that it would act on."""
     heat = board.temperature() is not None or board.firmware.present or board.throttling(None) is not None
     if not limits.latency and not (limits.temperature and heat):
         return None
-    return Regulator(board, limits, report, resize=resize, models=models, change_model=change_model)
+    return Regulator(
+        board,
+        limits,
+        report,
+        resize=resize,
+        models=models,
+        change_model=change_model,
+        model_pending=model_pending,
+    )

@@ -51,6 +51,8 @@ class Run:
         self.done: list[str] = []
         self.told: list[str] = []
         self.fail = fail
+        self.loading = ""
+        self.loads = self.left = 0  # how often a model is asked for before it is there
         self.regulator = Regulator(
             board(root),
             QUICK,
@@ -58,12 +60,21 @@ class Run:
             resize=lambda size: self.done.append(f"size {size}"),
             models=models,
             change_model=self.change_model,
+            model_pending=self.model_pending,
         )
 
     def change_model(self, name: str) -> None:
-        if self.fail and name == self.fail:
-            raise ModelError(f"{name}: no such file")
-        self.done.append(f"model {name}")
+        self.loading = name
+        self.left = self.loads
+
+    def model_pending(self) -> bool:
+        if self.left:
+            self.left -= 1
+            return True
+        if self.fail and self.loading == self.fail:
+            raise ModelError(f"{self.loading}: no such file")
+        self.done.append(f"model {self.loading}")
+        return False
 
     def hold(self, celsius: float, seconds: int, rate: float = 20.0, latency: float = 0.0) -> Run:
         heat(self.root, celsius)
@@ -113,6 +124,18 @@ def test_a_model_that_cannot_be_is_said_and_left_out(tmp_path: Path) -> None:
     assert run.regulator.level == 4
 
 
+def test_while_another_model_loads_no_step_is_taken_and_the_heat_is_still_read(tmp_path: Path) -> None:
+    run = Run(tmp_path, models=("small", "tiny"))
+    run.loads = 100
+    run.hold(85, 60)
+    assert run.done == ["size 640x360"] and run.regulator.level == 4
+    run.hold(90, 20)
+    assert run.regulator.temperature == 90.0 and run.regulator.level == 4
+    run.left = run.loads = 0
+    run.hold(85, 10)
+    assert run.done == ["size 640x360", "model small", "model tiny"]
+
+
 def test_a_rate_under_the_floor_is_left_alone(tmp_path: Path) -> None:
     assert Run(tmp_path).hold(85, 4, rate=0.5).regulator.pause == 0.0
     assert Run(tmp_path).hold(85, 4, rate=1.5).regulator.pause == 1.0
@@ -148,7 +171,7 @@ def test_the_journal_gets_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_where_nothing_can_be_read_nothing_is_regulated(tmp_path: Path) -> None:
     def make(limits: Limits) -> Regulator | None:
-        rest: dict[str, Any] = {"resize": None, "models": (), "change_model": print}
+        rest: dict[str, Any] = {"resize": None, "models": (), "change_model": print, "model_pending": bool}
         return regulator.make(board(tmp_path), limits, print, **rest)
 
     assert make(Limits()) is None
@@ -324,6 +347,46 @@ def test_a_hot_board_runs_slower_then_smaller_then_recovers(
     states = [json.loads(line)["state"] for line in out.read_text().splitlines()]
     assert {"running", "degraded"} == set(states)
     assert "degraded (half the inference rate: 80 °C reached)" in lines
+
+
+def test_a_model_that_takes_long_to_load_does_not_stop_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames go on through the old model while the smaller one loads, and the watchdog is fed for them."""
+    heat(tmp_path, 90)
+    monkeypatch.setattr(build, "Board", lambda: board(tmp_path))
+    monkeypatch.setattr(build, "Limits", partial(Limits, notice=0.0, dwell=0.1, calm=60.0))
+    monkeypatch.setattr(regulator, "EVERY", 0.05)
+    seen: list[str] = []
+    enough, load = threading.Event(), build.load_model
+
+    def slowly(settings: Settings, *more: Any) -> Model:
+        if settings.model == "face":
+            assert enough.wait(60)
+        return load(settings, *more)
+
+    monkeypatch.setattr(build, "load_model", slowly)
+
+    class Watch(build.Service):
+        def watch(self, status: Status, work: int) -> None:
+            super().watch(status, work)
+            if "model face" in status.message:
+                seen.append(status.model)
+                if len(set(seen)) == 1 and len(seen) > 4:
+                    enough.set()
+                if status.model == "face":
+                    os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(build, "Service", Watch)
+    settings = Settings(
+        source="synthetic:?size=320x240&fps=30",
+        model_ladder=("face",),
+        sinks=("jsonl:/dev/null",),
+        duration=60.0,
+        max_temperature=80.0,
+    )
+    assert build.run(settings, lambda line: None).reason == "SIGTERM"
+    assert seen[:5] == ["detect-coco"] * 5 and seen[-1] == "face"
 
 
 def test_a_ladder_of_another_kind_is_refused_at_the_start() -> None:

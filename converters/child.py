@@ -54,15 +54,30 @@ class Worker:
             self._send({"error": {"kind": "EdgecamError", "message": message, "remedy": "-v shows all"}})
 
     def do_load(
-        self, model: str, size: list[int], custom: str, allow_lambda: bool, task: str
+        self,
+        model: str,
+        size: list[int],
+        custom: str,
+        allow_lambda: bool,
+        task: str,
+        detector: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
-        """Load a model; what it is."""
-        from converters import keras_io, tfconvert
+        """Load a model; what it is. ``detector`` is what its ``.detector.json`` holds."""
+        from converters import detecting, keras_io, tfconvert
+        from converters.detector import from_dict
 
-        self._source = keras_io.load(
-            Path(model), size=tuple(size), custom=Path(custom) if custom else None, allow_lambda=allow_lambda
+        told = None if detector is None else from_dict(detector, Path(model))
+        source = keras_io.load(
+            Path(model),
+            size=tuple(size),
+            custom=Path(custom) if custom else None,
+            allow_lambda=allow_lambda,
+            cut=told.graph if told else None,
         )
-        source = self._source
+        of_detector: dict[str, Any] = {}
+        if told is not None:
+            source, of_detector = detecting.known(source, told)
+        self._source = source
         return {
             "shape": source.shape,
             "outputs": source.outputs,
@@ -73,6 +88,8 @@ class Worker:
             "names": source.names,
             "parameters": source.parameters,
             "kind": source.kind,
+            "roles": source.roles,
+            **of_detector,
         }
 
     def do_convert(self, recipe: Mapping[str, Any], task: str, calibration: str, out: str) -> dict[str, Any]:

@@ -255,14 +255,17 @@ def calibration(dataset: Dataset, count: int, seed: int = 0) -> tuple[Sample, ..
     return tuple(chosen.values())
 
 
-def calibration_warnings(dataset: Dataset, chosen: Sequence[Sample]) -> list[str]:
-    """What is likely to spoil a calibration on these pictures; one line each."""
+def calibration_warnings(dataset: Dataset, chosen: Sequence[Sample], *, others: bool = False) -> list[str]:
+    """What is likely to spoil a calibration on these pictures; one line each.
+
+    ``others`` than those of the data set, their classes not known.
+    """
     counts = histogram(chosen, len(dataset.names))
     shown = [name for name, count in zip(dataset.names, counts, strict=True) if count]
     warnings = []
     if len(chosen) < MIN_CALIBRATION:
         warnings.append(f"only {len(chosen)} calibration pictures: ranges may be too narrow, 100 are usual")
-    if dataset.task == "classify" and len(shown) == 1:
+    if dataset.task == "classify" and len(shown) == 1 and not others:
         warnings.append(f"all calibration pictures are of one class, {shown[0]!r}: the others may be ruined")
     return warnings
 

@@ -9,6 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,19 @@ def embed(
     return out.getvalue()
 
 
+def named(model: bytes, spec: ModelSpec, roles: Sequence[str]) -> ModelSpec:
+    """The contract with the names of the outputs that play the roles, in the order of the file."""
+    names = [tensor.name for tensor in tflite.parse(model).outputs]
+    return replace(spec, outputs=dict(zip(roles, names, strict=True)))
+
+
 def embed_file(source: Path, target: Path, spec: ModelSpec, outputs: Sequence[str]) -> None:
-    """:func:`embed` from file to file; the target appears whole or not at all."""
-    write_whole(target, embed(source.read_bytes(), spec, outputs))
+    """:func:`embed` from file to file; the target appears whole or not at all.
+
+    The contract names the outputs as this file does.
+    """
+    model = source.read_bytes()
+    write_whole(target, embed(model, named(model, spec, outputs), outputs))
 
 
 def contract_json(spec: ModelSpec) -> bytes:

@@ -7,10 +7,14 @@ from collections import Counter
 import numpy as np
 
 from converters import graph
+from edgecam.tflite import SSD_OP
 
 
 def float_operators(model: bytes) -> dict[str, int]:
-    """Operators that compute in float, by name, most frequent first; conversions at the ends do not count."""
+    """Operators that compute in float, by name, most frequent first.
+
+    Conversions do not count, nor does the op that decodes an SSD's boxes: it knows nothing but float.
+    """
     found = graph.read(model)
 
     def is_float(tensor: int) -> bool:
@@ -19,6 +23,6 @@ def float_operators(model: bytes) -> dict[str, int]:
     names = [
         operator.name
         for operator in found.operators
-        if operator.name not in ("QUANTIZE", "DEQUANTIZE") and any(map(is_float, operator.outputs))
+        if operator.name not in ("QUANTIZE", "DEQUANTIZE", SSD_OP) and any(map(is_float, operator.outputs))
     ]
     return dict(Counter(names).most_common())

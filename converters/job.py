@@ -27,6 +27,7 @@ class Job:
         input_size: (height, width) for a model with a free size, else empty.
         labels: a text file with the model's labels, one a line; "" where they are the data's classes.
         custom: a Python file with the model's custom layers, or "".
+        detector: what a detector's outputs are, see :mod:`converters.detector`; "" for the file beside it.
         allow_lambda: load Python code that the model file holds.
         seed: of the split and of every sample.
         version, description, licence, origin: for the contract.
@@ -41,6 +42,7 @@ class Job:
     input_size: tuple[int, ...] = ()
     labels: str = ""
     custom: str = ""
+    detector: str = ""
     allow_lambda: bool = False
     seed: int = 0
     version: str = "1.0.0"

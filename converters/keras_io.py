@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from converters import saved_io
+from converters.detector import SsdGraph
 from converters.source import Source, fixed, output_shapes, refuse_nan
 from edgecam.errors import ModelError, UsageError
 
@@ -22,7 +23,12 @@ _SCALING = ("Rescaling", "Normalization")
 
 
 def load(
-    path: Path, *, size: tuple[int, ...] = (), custom: Path | None = None, allow_lambda: bool = False
+    path: Path,
+    *,
+    size: tuple[int, ...] = (),
+    custom: Path | None = None,
+    allow_lambda: bool = False,
+    cut: SsdGraph | None = None,
 ) -> Source:
     """Read a model.
 
@@ -31,6 +37,7 @@ def load(
         size: (height, width) for a model whose size is free.
         custom: a Python file to run first; it registers the model's own layers.
         allow_lambda: run Python code that the file holds.
+        cut: the detector in a tfjs graph, whose decoder is cut away.
 
     Raises:
         ModelError: not such a model; custom layers (named); a free size; several inputs; weights that are
@@ -39,7 +46,9 @@ def load(
     """
     if custom is not None:
         _run_custom(custom)
-    if path.is_dir():
+    if cut is not None:
+        source = saved_io.load_ssd(path, cut)
+    elif path.is_dir():
         source = saved_io.load_saved(path, size)
     elif path.name.endswith(".json"):
         source = saved_io.load_tfjs(path, size)
@@ -82,7 +91,16 @@ def _load_keras(path: Path, size: tuple[int, ...], allow_lambda: bool) -> Source
         parameters=int(model.count_params()),
         kind=path.suffix.lower()[1:],
         keep=model,
+        output_names=_output_names(model),
     )
+
+
+def _output_names(model: Any) -> tuple[str, ...]:
+    """In the order in which TensorFlow flattens the outputs: that of a dictionary's sorted keys."""
+    outputs = getattr(model, "output", None)
+    if isinstance(outputs, Mapping):
+        return tuple(sorted(outputs))
+    return tuple(getattr(model, "output_names", None) or ())
 
 
 def _read_keras(path: Path, allow_lambda: bool) -> Any:

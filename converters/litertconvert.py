@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from converters import flatmodel
+from converters import flatmodel, graph
 from converters.recipes import Quantization
 from edgecam.errors import ModelError
+from edgecam.tflite import SSD_OP
 from edgecam.types import Floats
 
 Progress = Callable[[int, int | None], None]
@@ -34,7 +36,9 @@ def convert(
 
     data = flatmodel.bare(model.read_bytes())  # it cannot read a model behind another root
     quantizer = Quantizer(data)
-    quantizer.load_quantization_recipe(_their_recipe(recipe))
+    ended = any(operator.name == SSD_OP for operator in graph.read(data).operators)
+    entries = [*_their_recipe(recipe), *([_FLOAT_OUTPUTS] if ended else []), *map(_kept, recipe.keep)]
+    quantizer.load_quantization_recipe(entries)
     try:
         result: Any = None
         if quantizer.need_calibration:
@@ -69,6 +73,15 @@ def _their_recipe(recipe: Quantization) -> Any:
     except KeyError:
         what = f"{recipe.weights} weights with {recipe.activations} activations"
         raise ModelError(f"litert-quantizer does not do {what}", 'use converter = "tensorflow"') from None
+
+
+#: What decodes boxes knows nothing but float, and its outputs are pixels, classes and a count.
+_FLOAT_OUTPUTS = {"regex": ".*", "operation": "OUTPUT", "algorithm_key": "no_quantize"}
+
+
+def _kept(name: str) -> dict[str, Any]:
+    """A layer that stays float: an operator's scope is its output tensors; a later entry wins."""
+    return {"regex": f"(^|;){re.escape(name)}(;|$)", "operation": "*", "algorithm_key": "no_quantize"}
 
 
 def _signature(model: bytes) -> tuple[str, str]:

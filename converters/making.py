@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from converters import calibrate, codebook, dataset, normalisation, variants
+from converters import calibrate, codebook, conventions, dataset, detector, normalisation, variants
 from converters.conventions import Convention
+from converters.data import entries
 from converters.dataset import Dataset, Sample
+from converters.detector import Detector
 from converters.embed import embed_file
 from converters.files import write_whole
 from converters.floatops import float_operators
@@ -20,7 +22,7 @@ from converters.steps.base import Report
 from converters.variants import FLOAT, Variant
 from converters.work import Work, fingerprint
 from edgecam.contract import ModelSpec
-from edgecam.errors import UsageError
+from edgecam.errors import ModelError, UsageError
 from edgecam.types import Array
 
 _TWIN = Quantization("float", "the float32 twin")
@@ -50,8 +52,6 @@ class Maker:
         self._report = report
         self._converter = converter
         self.data = _dataset(work)
-        if self.data.task != "classify":
-            raise UsageError("only classifiers are converted from Keras", "name data with a class a picture")
         with report.progress("loading the model") as advance:
             advance(0, None)
             self.info = converter.load(
@@ -60,8 +60,10 @@ class Maker:
                 custom=options["custom"],
                 allow_lambda=options["allow_lambda"],
                 task=self.data.task,
+                detector=_detector(options) if self.data.task == "detect" else None,
             )
-        dataset.check_outputs(self.data.names, self.info.classes)
+        if self.data.task == "classify" or self.info.classes:
+            dataset.check_outputs(self.data.names, self.info.classes)
 
     def twin(self) -> Found:
         """The float twin; how it wants its pictures."""
@@ -71,24 +73,35 @@ class Maker:
             with self._report.progress("converting to float") as advance:
                 advance(0, None)
                 self._converter.convert(_TWIN, bare, task=self.data.task)
-            said, resize, seed = (self._options[key] for key in ("preprocess", "resize", "seed"))
-            found = normalisation.find(bare, self.info, self.data, said, resize, seed, self._report)
+            plain = contract_of(self._options, self.data, self.info, conventions.PIXELS)
+            said, seed = self._options["preprocess"], self._options["seed"]
+            found = normalisation.find(bare, self.info, self.data, plain, said, seed, self._report)
             spec = contract_of(self._options, self.data, self.info, found.convention)
-            embed_file(bare, self._work.path(FLOAT), spec, ["scores"])
+            embed_file(bare, self._work.path(FLOAT), spec, self.info.roles)
         finally:
             bare.unlink(missing_ok=True)
         return found
 
     def calibration(self, spec: ModelSpec) -> tuple[Sequence[Sample], Array]:
         """The calibration pictures, laid into the input; what is suspicious about them is told."""
-        chosen = dataset.calibration(self.data, self._options["calibration"], self._options["seed"])
+        chosen = self._chosen()
         with self._report.progress("calibration pictures") as advance:
             pictures = calibrate.laid([s.path for s in chosen], spec, self.info.shape[:2], advance)
-        doubts = dataset.calibration_warnings(self.data, chosen)
+        doubts = dataset.calibration_warnings(self.data, chosen, others=bool(self._options["calibrate_on"]))
         doubts.append(calibrate.scale_warning(pictures))
         for doubt in filter(None, doubts):
             self._report.warn(doubt)
         return chosen, pictures
+
+    def _chosen(self) -> Sequence[Sample]:
+        """Of the training pictures, or all of the folder that is named."""
+        folder = self._options["calibrate_on"]
+        if not folder:
+            return dataset.calibration(self.data, self._options["calibration"], self._options["seed"])
+        found = entries.pictures(Path(folder))
+        if not found:
+            raise UsageError(f"{folder} holds no pictures", "name a folder of pictures to calibrate on")
+        return [Sample(path) for path in found]
 
     def make(self, recipe: Quantization, spec: ModelSpec, pictures: Array) -> Variant:
         """One variant, unless it is there already; it is added to ``variants.json``.
@@ -131,7 +144,7 @@ class Maker:
             if recipe.codebook:
                 write_whole(bare, codebook.apply(bare.read_bytes(), recipe.codebook))
             data = bare.read_bytes()
-            embed_file(bare, self._work.path(file), spec, ["scores"])
+            embed_file(bare, self._work.path(file), spec, self.info.roles)
         finally:
             bare.unlink(missing_ok=True)
         return Variant(
@@ -155,7 +168,7 @@ class Maker:
 def contract_of(
     options: Mapping[str, Any], data: Dataset, info: ModelInfo, convention: Convention
 ) -> ModelSpec:
-    """The contract of a converted classifier."""
+    """The contract of a converted model."""
     long = max(len(convention.mean), len(convention.std))
     mean, std = (v if len(v) == long else v * long for v in (convention.mean, convention.std))
     return ModelSpec(
@@ -164,20 +177,32 @@ def contract_of(
         description=options["description"],
         licence=options["licence"],
         origin=options["origin"],
-        task="classify",
-        decoder="classify",
+        task=data.task,
+        decoder=info.decoder,
         labels=data.names,
         color="gray" if info.shape[2] == 1 else convention.color,
         resize=options["resize"],
         mean=mean,
         std=std,
+        options=info.options,
     )
+
+
+def _detector(options: Mapping[str, Any]) -> Detector:
+    """What the file beside the model says of its outputs."""
+    model = Path(options["model"])
+    if not model.exists():
+        raise ModelError(f"{model} does not exist", "name a Keras model")
+    return detector.read(Path(options["detector"]) if options["detector"] else detector.beside(model))
 
 
 def _tell(info: ModelInfo, report: Report) -> None:
     height, width, channels = info.shape
     size = f"{width}x{height}x{channels}"
-    report.line(f"model: {size}, {info.classes} classes, {info.parameters:,} weights")
+    classes = f"{info.classes} classes, " if info.classes else ""
+    report.line(f"model: {size}, {classes}{info.parameters:,} weights")
+    if info.decoder != "classify":
+        report.line(f"model: a detector, its outputs ({', '.join(info.roles)}) are decoded by {info.decoder}")
     if info.added:
         report.line(f"model: its output gets a {info.added}, to be a probability a class")
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 
 from converters import calibrate, conventions, dataset
 from converters.conventions import Convention
+from converters.embed import named
+from converters.judging import figures
 from edgecam import registry
-from edgecam.contract import ModelSpec, Resize
+from edgecam.contract import ModelSpec
 from edgecam.engines.base import EngineOptions
 from edgecam.errors import UsageError
-from edgecam.types import Array, Floats
+from edgecam.preprocess import Preprocessor
+from edgecam.sources.images import load_picture
+from edgecam.types import Array, Detections, Floats, HeadOptions, Image
 
 if TYPE_CHECKING:
-    from converters.dataset import Dataset
+    from converters.dataset import Dataset, Sample
     from converters.quantize import ModelInfo
     from converters.steps.base import Report
 
 _TRIED = 96  # pictures
+_DETECTED = 32  # pictures for a detector
+_LEAST = 0.05  # score of its detections
 _CLEAR = 0.1  # by how much of top-1 another convention must be better to doubt what is said
 _AHEAD = 0.05  # by how much of top-1 the best must be better than another to rule it out
 
@@ -39,7 +46,7 @@ class Found(NamedTuple):
 
 
 def find(
-    twin: Path, info: ModelInfo, data: Dataset, said: str, resize: Resize, seed: int, report: Report
+    twin: Path, info: ModelInfo, data: Dataset, plain: ModelSpec, said: str, seed: int, report: Report
 ) -> Found:
     """What is said, what the model's own layers tell, or what gets most pictures right; doubts are told.
 
@@ -47,8 +54,8 @@ def find(
         twin: the float model, without contract.
         info: what it is.
         data: its training pictures are tried.
+        plain: the contract so far; colour, mean and std are what is looked for.
         said: ``--preprocess``, or "".
-        resize: how a picture is laid into the input.
         seed: of the pictures.
         report: hears of doubts.
 
@@ -58,7 +65,9 @@ def find(
     channels = info.shape[2]
     told = _told(info, said, report)
     tried = _to_try(channels, told.convention if told else None)
-    scores = _scores(twin, info, data, tried, resize, seed, report)
+    scores = _scores(twin, data, named(twin.read_bytes(), plain, info.roles), tried, seed, report)
+    if not scores:
+        return told or _unknown("the pictures show nothing to try it with")
     ranked = sorted(scores, key=lambda name: -scores[name])
     listed = ", ".join(f"{name} {scores[name]:.0%}" for name in ranked)
     if told is not None:
@@ -68,7 +77,7 @@ def find(
                 f" fewer are right than otherwise ({listed})"
             )
         return told
-    likely = contenders(scores, 1 / info.classes)
+    likely = contenders(scores, 1 / info.classes if plain.task == "classify" else 0.0)
     guess = conventions.of_networks(info.names) if channels == 3 else None
     if guess is not None and (not likely or any(_same(guess, c) for c in tried if c.name in likely)):
         report.warn(f"preprocessing not said; {guess.name}'s is taken by the model's name (right: {listed})")
@@ -79,8 +88,12 @@ def find(
             f"preprocessing not said; {likely[0]} gets most right ({listed}){doubt}: say --preprocess"
         )
         return Found(next(c for c in tried if c.name == likely[0]), "found by trying")
+    return _unknown(f"its answers are guesses: {listed}")
+
+
+def _unknown(why: str) -> NoReturn:
     raise UsageError(
-        f"how the model wants its pictures cannot be told by its answers ({listed})",
+        f"how the model wants its pictures cannot be told ({why})",
         f"add --preprocess with one of {', '.join(conventions.NAMES)}, or MEAN,STD",
     )
 
@@ -120,30 +133,49 @@ def contenders(scores: dict[str, float], chance: float) -> list[str]:
 
 
 def _scores(
-    twin: Path,
-    info: ModelInfo,
-    data: Dataset,
-    tried: list[Convention],
-    resize: Resize,
-    seed: int,
-    report: Report,
+    twin: Path, data: Dataset, plain: ModelSpec, tried: list[Convention], seed: int, report: Report
 ) -> dict[str, float]:
-    """Share of right answers by convention."""
-    samples = dataset.calibration(data, _TRIED, seed)
-    plain = ModelSpec(
-        "", "classify", "classify", color="gray" if info.shape[2] == 1 else "rgb", resize=resize
-    )
-    pictures = calibrate.laid([sample.path for sample in samples], plain, info.shape[:2])
-    truth = np.array([sample.class_id for sample in samples])
+    """Share of right answers by convention; of a detector the AP50. Empty where no picture shows anything."""
+    detects = plain.task == "detect"
+    samples = [s for s in dataset.calibration(data, _DETECTED if detects else _TRIED, seed) if s.classes()]
+    if not samples:
+        return {}
     scores = {}
     with _Engine(twin) as engine, report.progress("trying the preprocessing") as advance:
+        right = _boxes_right if detects else _classes_right
+        judge = right(engine, plain, samples, data.names)
         for number, convention in enumerate(tried):
             advance(number, len(tried))
-            ordered = pictures[..., ::-1] if convention.color == "bgr" else pictures
-            spec = replace(plain, mean=convention.mean, std=convention.std)
-            answers = engine.answers(calibrate.normalised(ordered, spec))
-            scores[convention.name] = float((answers == truth).mean())
+            color = "bgr" if convention.color == "bgr" else plain.color
+            spec = replace(plain, mean=convention.mean, std=convention.std, color=color)
+            scores[convention.name] = judge(spec)
     return scores
+
+
+def _classes_right(
+    engine: _Engine, plain: ModelSpec, samples: Sequence[Sample], names: Sequence[str]
+) -> Callable[[ModelSpec], float]:
+    pictures = calibrate.laid([sample.path for sample in samples], plain, engine.size)
+    truth = np.array([sample.class_id for sample in samples])
+
+    def judge(spec: ModelSpec) -> float:
+        ordered = pictures[..., ::-1] if spec.color == "bgr" else pictures
+        return float((engine.answers(calibrate.normalised(ordered, spec)) == truth).mean())
+
+    return judge
+
+
+def _boxes_right(
+    engine: _Engine, plain: ModelSpec, samples: Sequence[Sample], names: Sequence[str]
+) -> Callable[[ModelSpec], float]:
+    pictures = [load_picture(sample.path) for sample in samples]
+    truth = [sample.truth for sample in samples if sample.truth is not None]
+
+    def judge(spec: ModelSpec) -> float:
+        found = engine.detections(spec, pictures)
+        return figures.of_detections(found, found, truth, names).ap50 or 0.0
+
+    return judge
 
 
 class _Engine:
@@ -159,6 +191,20 @@ class _Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._engine.close()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the input."""
+        height, width = self._engine.input.shape[1:3]
+        return height, width
+
+    def detections(self, spec: ModelSpec, pictures: Sequence[Image]) -> list[Detections]:
+        """What a detector says of pictures under a contract."""
+        preprocess = Preprocessor(spec, self._engine.input)
+        head = registry.load(registry.HEADS, "decoder", spec.decoder)
+        decode = head(spec, self._engine.input, self._engine.outputs, HeadOptions(threshold=_LEAST)).decode
+        inputs = (preprocess.from_image(picture) for picture in pictures)
+        return [decode(self._engine.infer(tensor), geometry) for tensor, geometry in inputs]
 
     def answers(self, inputs: Floats) -> Array:
         """The best class of each."""

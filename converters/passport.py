@@ -18,13 +18,14 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converters import flatmodel, golden
 from converters.embed import embed
 from edgecam import contract_fields, metadata, tflite
 from edgecam.contract import ModelSpec
-from edgecam.errors import ContractError, ModelError
+from edgecam.errors import ContractError, ModelError, UsageError
 from edgecam.types import Image
 
 if TYPE_CHECKING:
@@ -163,6 +164,21 @@ def today() -> str:
     if epoch.isdecimal():
         return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date().isoformat()
     return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def of_folder(folder: Path) -> list[Image]:
+    """All pictures in a folder and below it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from converters.data.entries import pictures
+    from edgecam.sources.images import load_picture
+
+    found = pictures(folder)
+    if not found:
+        raise UsageError(f"{folder} holds no pictures", "name a folder of pictures for golden samples")
+    return [load_picture(path) for path in found]
 
 
 def candidates(data: Dataset, seed: int = 0, count: int = _CANDIDATES) -> list[Image]:

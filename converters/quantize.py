@@ -18,14 +18,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from converters.detector import Detector
 from converters.recipes import Quantization
 from edgecam import errors
 from edgecam.errors import EdgecamError
@@ -46,7 +47,7 @@ class ModelInfo:
     Attributes:
         shape: (height, width, channels) of the input.
         outputs: shapes of the outputs.
-        classes: of a classifier, else 0.
+        classes: how many it knows, 0 where its outputs do not tell.
         activation: what its only output ends in, "" if not known.
         added: what is put behind it: ``softmax``, ``pair``, ``sigmoid-pair`` or nothing.
         scaling: the layer of its own that normalises pixels, or "".
@@ -54,6 +55,9 @@ class ModelInfo:
         parameters: number of weights.
         kind: the format it came in.
         peak_mb: memory of the child so far.
+        roles: of a detector's outputs, in the order of the file; of a classifier ``scores``.
+        decoder: name of the head that understands the outputs.
+        options: of the decoder.
     """
 
     shape: tuple[int, int, int]
@@ -66,6 +70,9 @@ class ModelInfo:
     parameters: int
     kind: str
     peak_mb: int
+    roles: tuple[str, ...] = ("scores",)
+    decoder: str = "classify"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,8 +131,12 @@ class Converter:
         custom: str = "",
         allow_lambda: bool = False,
         task: str = "classify",
+        detector: Detector | None = None,
     ) -> ModelInfo:
-        """Load a model; see :func:`converters.keras_io.load` for arguments and errors."""
+        """Load a model; see :func:`converters.keras_io.load` for arguments and errors.
+
+        ``detector`` says what a detector's outputs are.
+        """
         found = self._ask(
             {
                 "do": "load",
@@ -134,11 +145,14 @@ class Converter:
                 "custom": custom,
                 "allow_lambda": allow_lambda,
                 "task": task,
+                "detector": None if detector is None else detector.as_dict(),
             }
         )
         height, width, channels = found.pop("shape")
         outputs = tuple(tuple(shape) for shape in found.pop("outputs"))
-        return ModelInfo((height, width, channels), outputs, names=tuple(found.pop("names")), **found)
+        roles = tuple(found.pop("roles")) or ("scores",)
+        names = tuple(found.pop("names"))
+        return ModelInfo((height, width, channels), outputs, names=names, roles=roles, **found)
 
     def convert(
         self,
@@ -168,7 +182,7 @@ class Converter:
         with _as_file(calibration if recipe.calibrated else None, out.parent) as pictures:
             request: dict[str, Any] = {"recipe": asdict(recipe), "calibration": pictures, "out": str(out)}
             if recipe.converter == "litert":
-                _require("litert_quantizer", "litert-quantizer", "pip install litert-quantizer")
+                _require("litert_quantizer", "litert-quantizer", "pip install 'edgecam[convert]'")
                 if float_model is None:
                     raise EdgecamError(
                         f"recipe {recipe.name!r} starts from the float twin", "convert that first"

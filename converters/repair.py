@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from converters import calibrate, recipes
+from converters import calibrate, codebook, recipes
 from converters.embed import embed_file
 from converters.files import write_whole
 from converters.layers import LayerError, LayerReport
@@ -88,7 +88,7 @@ def search(work: Work, variant: str, file: str, found: LayerReport, good: Judge,
 
     Args:
         work: with the float twin; its job names the model.
-        variant: what to repair; an int8 recipe of TensorFlow's converter.
+        variant: what to repair; an int8 recipe.
         file: name of the result.
         found: the errors of the variant's layers.
         good: judges a candidate.
@@ -98,9 +98,14 @@ def search(work: Work, variant: str, file: str, found: LayerReport, good: Judge,
         UsageError: the variant is not of this kind.
         ModelError: it cannot be converted so.
     """
-    recipe = recipes.quantization(variant)
-    if recipe.activations != "int8" or recipe.converter != "tensorflow":
-        raise UsageError(f"{variant} cannot be repaired", "only int8 recipes of TensorFlow's converter can")
+    recipe = recipes.of_variant(
+        variant, (work.figures("quantize") or {}).get("options", {}).get("recipes", ())
+    )
+    if recipe.activations != "int8":
+        raise UsageError(
+            f"{variant} cannot be repaired: layers are kept in float only where activations are int8",
+            "repair an int8 recipe: --ship int8",
+        )
     worst = found.worst(len(found.layers))
     if not worst:
         raise ModelError(f"no layer of {variant} has an error that could be repaired", "calibrate it anew")
@@ -131,8 +136,8 @@ class _Maker:
             raise UsageError(f"{work.root} holds no quantised model", "run the step quantize first")
         self._work, self._converter, self._recipe, self._report = work, converter, recipe, report
         self._spec: ModelSpec = contract.resolve(work.path(FLOAT))
-        maker = Maker(work, figures["options"], figures["mark"], report, converter)
-        _, pictures = maker.calibration(self._spec)
+        self._maker = Maker(work, figures["options"], figures["mark"], report, converter)
+        _, pictures = self._maker.calibration(self._spec)
         self._pictures: Array = calibrate.normalised(pictures, self._spec)
 
     def make(self, file: str, layers: Sequence[LayerError]) -> bytes:
@@ -141,8 +146,17 @@ class _Maker:
         bare = self._work.path(f".{file}.bare")
         try:
             with self._report.progress(f"converting with {len(layers)} layers in float") as advance:
-                self._converter.convert(recipe, bare, calibration=self._pictures, progress=advance)
-            embed_file(bare, self._work.path(file), self._spec, ["scores"])
+                self._converter.convert(
+                    recipe,
+                    bare,
+                    calibration=self._pictures,
+                    task=self._maker.data.task,
+                    float_model=self._work.path(FLOAT),
+                    progress=advance,
+                )
+            if recipe.codebook:
+                write_whole(bare, codebook.apply(bare.read_bytes(), recipe.codebook))
+            embed_file(bare, self._work.path(file), self._spec, self._maker.info.roles)
         finally:
             bare.unlink(missing_ok=True)
         return self._work.path(file).read_bytes()

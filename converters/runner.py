@@ -37,7 +37,9 @@ def run(work: Work, job: Job, planned: Sequence[Planned], report: Report, *, aga
         EdgecamError: whatever a step raises.
     """
     loaded = [(steps.load(plan.step), plan.options) for plan in planned]
-    given = chain.link(work, [(step, complete(step, job, options)) for step, options in loaded])
+    given = chain.link(
+        work, [(step, _resolved(work, complete(step, job, options))) for step, options in loaded]
+    )
     with work.alone():
         jobs.save(work, job)
         failed: QualityError | None = None
@@ -83,6 +85,10 @@ def complete(step: Step, job: Job, said: Mapping[str, Any]) -> dict[str, Any]:
             value = known[option.name]
         out[option.name] = option.default if value is None else _checked(step.name, option, value)
     return out
+
+
+def _resolved(work: Work, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: work.resolve(value) if isinstance(value, str) else value for key, value in options.items()}
 
 
 def _checked(step: str, option: Option, value: Any) -> Any:

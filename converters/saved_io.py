@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from converters import tfjs
+from converters import ssd, tfjs
+from converters.detector import SsdGraph
 from converters.source import Source, fixed, output_shapes
 from edgecam.errors import ModelError
 
@@ -32,13 +35,15 @@ def load_saved(path: Path, size: tuple[int, ...]) -> Source:
     if len(inputs) != 1:
         raise ModelError(f"{path} has {len(inputs)} inputs ({', '.join(inputs)})", "export it with one image")
     ((name, spec),) = inputs.items()
+    names = tuple(sorted(signature.structured_outputs))
 
     def call(image: Any) -> Any:
-        return list(signature(**{name: tf.cast(image, spec.dtype)}).values())
+        found = signature(**{name: tf.cast(image, spec.dtype)})
+        return [found[key] for key in names]
 
     shape = fixed(path, tuple(spec.shape)[1:], size)
     variables = getattr(model, "variables", ())
-    return _plain(path, call, shape, "saved-model", variables, model)
+    return replace(_plain(path, call, shape, "saved-model", variables, model), output_names=names)
 
 
 def load_tfjs(path: Path, size: tuple[int, ...]) -> Source:
@@ -46,6 +51,7 @@ def load_tfjs(path: Path, size: tuple[int, ...]) -> Source:
     import tensorflow as tf
 
     graph = tfjs.graph_def(path)
+    ssd.restore_residuals(graph, strict=False)
     inputs = [node for node in graph.node if node.op == "Placeholder"]
     if len(inputs) != 1:
         raise ModelError(f"{path} has {len(inputs)} inputs", "convert a model with one image input")
@@ -55,7 +61,35 @@ def load_tfjs(path: Path, size: tuple[int, ...]) -> Source:
     shape = fixed(path, tuple(None if side < 1 else side for side in sides[1:]), size)
     wrapped = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
     call = wrapped.prune(f"{inputs[0].name}:0", [f"{name}:0" for name in ends])
-    return _plain(path, call, shape, "tfjs", (), wrapped)
+    return replace(_plain(path, call, shape, "tfjs", (), wrapped), output_names=tuple(ends))
+
+
+def load_ssd(path: Path, names: SsdGraph) -> Source:
+    """The network of a detector in a tfjs graph of TensorFlow's Object Detection API.
+
+    Raises:
+        ModelError: as :func:`load_tfjs`, or a part is not where ``names`` says.
+    """
+    import tensorflow as tf
+
+    if not path.name.endswith(".json"):
+        raise ModelError(f"{path} is no tfjs graph, and only such graphs are cut", 'leave "graph" out')
+    graph = tfjs.graph_def(path)
+    ssd.restore_residuals(graph)
+    body = ssd.cut(graph, names.image, names.size, [names.boxes, names.scores])
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(body, name=""), [])
+    call = wrapped.prune(f"{names.image}:0", [f"{names.boxes}:0", f"{names.scores}:0"])
+    found = _plain(path, call, (names.size, names.size, 3), "tfjs", (), wrapped)
+    weights = sum(_numbers(node) for node in body.node if node.op == "Const")
+    return replace(found, output_names=("boxes", "scores"), says=ssd.says(graph, names), parameters=weights)
+
+
+def _numbers(constant: Any) -> int:
+    """How many floats a constant of a graph holds."""
+    import tensorflow as tf
+
+    tensor = constant.attr["value"].tensor
+    return math.prod(side.size for side in tensor.tensor_shape.dim) if tensor.dtype == tf.float32 else 0
 
 
 def _plain(

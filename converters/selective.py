@@ -8,7 +8,7 @@ from typing import Any
 from edgecam.errors import ModelError
 
 
-def convert(converter: Any, keep: Sequence[str], image: str) -> bytes:
+def convert(converter: Any, keep: Sequence[str], image: str, outputs: str) -> bytes:
     """A ``.tflite`` whose named layers stay float32; between them and the others values are cast.
 
     TensorFlow's converter has no switch for this, its debugger has: a calibrated model is quantised by the
@@ -17,7 +17,8 @@ def convert(converter: Any, keep: Sequence[str], image: str) -> bytes:
     Args:
         converter: ``tf.lite.TFLiteConverter`` with a representative data set, set for int8.
         keep: names of the layers' output tensors in the float twin.
-        image: type of input and output, ``uint8``, ``int8`` or ``float32``.
+        image: type of the input, ``uint8``, ``int8`` or ``float32``.
+        outputs: type of the outputs.
 
     Raises:
         ModelError: this TensorFlow has no such function any more.
@@ -34,6 +35,5 @@ def convert(converter: Any, keep: Sequence[str], image: str) -> bytes:
     converter.inference_input_type = converter.inference_output_type = tf.float32
     converter._experimental_calibrate_only = True
     quantised = mlir_quantize(converter.convert(), denylisted_nodes=list(keep))
-    dtype = tf.as_dtype(image)
-    model: bytes = modify_model_io_type(quantised, dtype, dtype)
+    model: bytes = modify_model_io_type(quantised, tf.as_dtype(image), tf.as_dtype(outputs))
     return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ class Source:
         parameters: number of weights.
         kind: the format.
         keep: what must live as long as ``call``.
+        output_names: in the order of ``outputs``.
+        roles: of a detector's outputs; ``call`` then gives role -> tensor, see :mod:`converters.detecting`.
+        says: options of its decoder that a graph's own constants say.
     """
 
     call: Callable[[Any], Any]
@@ -37,6 +40,9 @@ class Source:
     parameters: int
     kind: str
     keep: Any = field(repr=False, default=None)
+    output_names: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    says: Mapping[str, Any] = field(default_factory=dict)
 
 
 def fixed(path: Path, sides: tuple[int | None, ...], size: tuple[int, ...]) -> tuple[int, int, int]:

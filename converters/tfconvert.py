@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from converters import floatops, selective
+from converters import flatmodel, floatops, selective, ssd
 from converters.recipes import Quantization
 from converters.source import Source
 from edgecam.errors import ModelError
@@ -34,7 +34,7 @@ def head(source: Source, task: str) -> str:
 
 def classes(source: Source, task: str) -> int:
     """Number of a classifier's outputs after :func:`head`; 0 for other tasks."""
-    if task != "classify":
+    if task != "classify" or not source.outputs[0]:
         return 0
     count = source.outputs[0][-1]
     return 2 if count == 1 else count
@@ -76,28 +76,32 @@ def convert(
     import tensorflow as tf
 
     kind = head(source, task)
+    ended = source.roles == ssd.OUTPUTS
     holder = tf.Module()  # the converter finds variables only where they hang on an object of its own kind
     holder.kept = [source.keep, _variables(source)]
     spec = tf.TensorSpec([1, *source.shape], tf.float32, name="image")
     function = tf.function(lambda image: _with_head(source.call(image), kind)).get_concrete_function(spec)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], holder)
-    _set(converter, recipe)
+    _set(converter, recipe, ended)
     if recipe.calibrated:
         assert calibration is not None
         converter.representative_dataset = lambda: _feed(calibration, progress)
     try:
         if recipe.keep:
-            return selective.convert(converter, recipe.keep, recipe.image)
-        model: bytes = converter.convert()
+            outputs = "float32" if ended else recipe.image
+            model = selective.convert(converter, recipe.keep, recipe.image, outputs)
+        else:
+            model = converter.convert()
     except ModelError:
         raise
     except Exception as error:
         raise _refused(str(error), recipe) from error
     # The converter keeps what it cannot quantise in float without a word, also where only int8 is allowed.
-    left = floatops.float_operators(model) if recipe.calibrated and not recipe.float_fallback else {}
+    whole = recipe.calibrated and not recipe.float_fallback and not recipe.keep
+    left = floatops.float_operators(model) if whole else {}
     if left:
         raise _not_integer(list(left), recipe)
-    return model
+    return flatmodel.order_outputs(model, source.roles) if source.roles else model
 
 
 def _variables(source: Source) -> list[Any]:
@@ -106,9 +110,11 @@ def _variables(source: Source) -> list[Any]:
     return [getattr(weight, "value", weight) for weight in weights] if weights else []
 
 
-def _set(converter: Any, recipe: Quantization) -> None:
+def _set(converter: Any, recipe: Quantization, ended: bool) -> None:
+    """The recipe's settings; ``ended`` by the op that decodes boxes, whose outputs are float."""
     import tensorflow as tf
 
+    converter.allow_custom_ops = ended
     sets = tf.lite.OpsSet
     if recipe.weights == "float32":
         return
@@ -124,7 +130,8 @@ def _set(converter: Any, recipe: Quantization) -> None:
     if recipe.activations == "int8" and not recipe.float_fallback:
         converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS_INT8]
     if recipe.image != "float32":
-        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(recipe.image)
+        converter.inference_input_type = tf.as_dtype(recipe.image)
+        converter.inference_output_type = tf.float32 if ended else tf.as_dtype(recipe.image)
 
 
 def _feed(pictures: Floats, progress: Progress | None) -> Iterator[list[Floats]]:

@@ -30,6 +30,7 @@ from converters.files import write_whole
 from edgecam.errors import EdgecamError, UsageError
 
 FIGURES = "figures"
+INSIDE = "work:"  # begins a path in the work folder, in a recipe
 _CHUNK = 1 << 20
 
 
@@ -47,6 +48,10 @@ class Work:
         """Where the file of that name is or will be."""
         return self.root / name
 
+    def resolve(self, value: str) -> str:
+        """A path as a recipe gives it; what begins with ``work:`` is in this folder."""
+        return str(self.path(value.removeprefix(INSIDE))) if value.startswith(INSIDE) else value
+
     def read_json(self, name: str) -> Any:
         """A JSON file's content, None where there is no such file.
 
@@ -60,6 +65,12 @@ class Work:
             return None
         except (OSError, ValueError) as error:
             raise EdgecamError(f"{path} cannot be read ({error})", "delete it and run again") from error
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file, whole or not at all."""
+        path = self.path(name)
+        write_whole(path, content)
+        return path
 
     def write_json(self, name: str, value: Any) -> Path:
         """Write a JSON file, whole or not at all."""

@@ -1,102 +1,102 @@
-"""``detect-coco``: SSDLite MobileNetV2, 80 things, from the tfjs model of an npm package."""
+"""``detect-coco``: SSDLite MobileNetV2, 80 things, by the recipe ``detect-coco`` of ``edgecam-convert``.
+
+``edgecam-convert run detect-coco --data PICTURES`` makes the file with its figures and the report. What is
+built here is the same by the same steps, but the report card is that of the run that was judged
+(``detect_coco.json``), since the pictures to judge by are nothing that could be shipped.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from converters import coco, ssd, tfjs
-from converters.bundled import photographs
-from converters.bundled.packages import COCO_SSD, fetch, member
-from converters.bundled.recipe import DATE, JUDGED_ON, Recipe, finish
-from converters.quiet import quiet
+from converters import coco, conventions, recipes, ssd
+from converters.average_precision import Truth
+from converters.bundled.coco_ssd import DETECTOR
+from converters.bundled.recipe import Recipe
+from converters.data import entries
+from converters.dataset import Dataset, Sample
+from converters.job import Job, from_mapping
+from converters.steps.base import Advance
+from converters.steps.fetch import FOLDER
+from converters.variants import FLOAT
+from converters.work import Work
 from edgecam.contract import ModelSpec
-from edgecam.preprocess import Preprocessor
-from edgecam.types import Floats, TensorInfo
 
-_FOLDER = "package/models/coco-ssd"
-_SHARDS = 5
+log = logging.getLogger(__name__)
 
-# The threshold lets through all that a user may ask for; under it the op spends time on noise (0.4 ms of
-# 10 at 0.01, which would gain 0.01 of AP50). Suppression over all classes at once shows a thing once.
-POSTPROCESS = ssd.PostProcess(max_detections=100, score_threshold=0.05, iou_threshold=0.6, regular=False)
+NAME = "detect-coco"
+CARD = Path(__file__).with_name("detect_coco.json")
+_RECIPE = recipes.load(NAME)
+_JOB: Job = from_mapping(_RECIPE.job)
+_CONVENTION = conventions.parse(_JOB.preprocess)
 
 SPEC = ModelSpec(
-    name="detect-coco",
-    version="1.0.0",
-    description="80 everyday things, people, animals and vehicles: SSDLite MobileNetV2 300x300 of COCO, int8",
-    licence="Apache-2.0",
-    origin=f"TensorFlow Object Detection API ssdlite_mobilenet_v2_coco, by way of {COCO_SSD}",
+    name=NAME,
+    version=_JOB.version,
+    description=_JOB.description,
+    licence=_JOB.licence,
+    origin=_JOB.origin,
     task="detect",
     decoder="ssd-postprocess",
     labels=coco.slots(),
-    color="rgb",
+    color=_CONVENTION.color,
     resize="stretch",
-    mean=(127.5,),
-    std=(127.5,),
-    options={"threshold": 0.5},
-    report={
-        "date": DATE,
-        "data": JUDGED_ON,
-        "how": "every detection of the file counts; 101-point average precision, mean over classes",
-        "float": {"ap50": 0.537, "ap": 0.375},
-        "int8": {"ap50": 0.546, "ap": 0.372},
-        "calibration": {
-            "what": "views of photographs in the public domain or under CC0 (scikit-image 0.26.0)",
-            "pictures": 110,
-            "histogram": {photograph.file: 22 for photograph in photographs.ALL},
-        },
-        "converter": "tensorflow 2.21.0",
-    },
+    mean=_CONVENTION.mean,
+    std=_CONVENTION.std,
+    options=DETECTOR.options,
+    report=json.loads(CARD.read_text(encoding="utf-8")),
 )
 
 
-def graph(cache: Path) -> Any:
-    """The original graph, its residual connections as they were trained.
+class _Log:
+    """See :class:`converters.steps.base.Report`."""
+
+    def line(self, text: str) -> None:
+        log.info(text)
+
+    def warn(self, text: str) -> None:
+        log.warning(text)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Advance]:
+        log.info(what)
+        yield lambda done, total: None
+
+
+def made(cache: Path) -> Work:
+    """A work folder with the float twin and the int8 variant.
 
     Raises:
-        EdgecamError: the package cannot be fetched.
+        EdgecamError: a package cannot be fetched, or the conversion fails.
     """
-    archive = fetch(COCO_SSD, cache)
-    folder = cache / "coco-ssd"
-    folder.mkdir(exist_ok=True)
-    for name in ("model.json", *(f"group1-shard{n}of{_SHARDS}" for n in range(1, _SHARDS + 1))):
-        (folder / name).write_bytes(member(archive, f"{_FOLDER}/{name}"))
-    found = tfjs.graph_def(folder / "model.json")
-    ssd.restore_residuals(found)
-    return found
+    from converters import runner
 
-
-def calibration(cache: Path, size: int) -> Iterator[Floats]:
-    """Normalised pictures, as the device's own preprocessing makes them."""
-    info = TensorInfo("image", (1, size, size, 3), np.dtype(np.float32))
-    preprocess = Preprocessor(SPEC, info)
-    for picture in photographs.load(cache):
-        for view in photographs.views(picture):
-            yield preprocess.from_image(view)[0].copy()
+    work = Work(cache / NAME)
+    steps = {plan.step: plan for plan in _RECIPE.steps}
+    fetch = recipes.Planned("fetch", {**steps["fetch"].options, "downloads": str(cache)})
+    runner.run(work, _JOB, [fetch], _Log())
+    views = entries.pictures(work.path(f"{FOLDER}/calibration"))
+    nothing = Truth(np.zeros((0, 4), np.float32), np.zeros(0, np.int32))
+    unlabelled = Dataset("detect", SPEC.labels, tuple(Sample(path, -1, nothing) for path in views), (), ())
+    work.write("data.json", unlabelled.to_json().encode())
+    runner.run(work, _JOB, [steps["quantize"]], _Log())
+    return work
 
 
 def build(cache: Path) -> bytes:
-    """The int8 model, without contract."""
-    names = ssd.SsdGraph()
-    with quiet():
-        detector = ssd.detector(graph(cache), names, POSTPROCESS)
-        return ssd.convert(detector, calibration(cache, names.size))
-
-
-def build_float(cache: Path) -> bytes:
-    """Its float twin, without contract."""
-    with quiet():
-        return ssd.convert(ssd.detector(graph(cache), ssd.SsdGraph(), POSTPROCESS))
+    """The int8 model."""
+    return made(cache).path("int8.tflite").read_bytes()
 
 
 def make_float(cache: Path) -> bytes:
-    """The finished float twin, by which the int8 model is judged; it is not shipped."""
-    return finish(build_float(cache), replace(SPEC, name="detect-coco-float", report={}), ssd.OUTPUTS)
+    """The float twin, by which the int8 model is judged; it is not shipped."""
+    return made(cache).path(FLOAT).read_bytes()
 
 
 RECIPE = Recipe(SPEC, ssd.OUTPUTS, build)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from converters import passport
 from converters.bundled import photographs
-from edgecam import tflite
+from converters.embed import named
 from edgecam.contract import ModelSpec
 from edgecam.types import Image
 
@@ -51,9 +51,3 @@ def finish(
     """
     spec = named(model, spec, roles)
     return passport.seal(model, spec, spec.report, pictures)
-
-
-def named(model: bytes, spec: ModelSpec, roles: Sequence[str]) -> ModelSpec:
-    """The contract with the names of the outputs that play the roles."""
-    names = [tensor.name for tensor in tflite.parse(model).outputs]
-    return replace(spec, outputs=dict(zip(roles, names, strict=True)))

@@ -69,6 +69,7 @@ def job_options() -> list[click.Option]:
         ),
         option("--input-size", "Input of a model whose size is free: 224 or WIDTHxHEIGHT.", metavar="SIZE"),
         option("--labels", "The model's labels, if they are not the data's classes.", metavar="FILE"),
+        option("--detector", "What a detector's outputs are, if not STEM.detector.json.", metavar="FILE"),
         option("--custom", "Python file that defines and registers the model's own layers.", metavar="FILE"),
         option("--allow-lambda", "Run Python code that the model file holds.", is_flag=True, default=None),
         option("--seed", "Of the split and of every sample.", type=int),

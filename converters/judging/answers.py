@@ -42,7 +42,10 @@ class Translation:
                 f"{spec.name} has {outputs} classes, the data {len(names)}", "embed the model's labels in it"
             )
         self.names = tuple(names)
-        own = [labels.index(name) for name in names]
+        # Labels with unused slots hold "" more than once.
+        own = (
+            [*range(len(labels))] if tuple(names) == tuple(labels) else [labels.index(name) for name in names]
+        )
         rest = [n for n in range(len(labels)) if n not in set(own)]
         #: label number -> column: the data's classes first, the others behind them
         self.column = np.zeros(len(labels), np.int32)

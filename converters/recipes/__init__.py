@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from converters import job, steps
+from converters.work import INSIDE
 from edgecam.errors import ConfigError, EdgecamError, UnknownNameError
 
 FOLDER = Path(__file__).parent
@@ -124,10 +125,10 @@ def _planned(path: Path, table: dict[str, Any]) -> Planned:
 
 
 def _beside(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Relative paths in a recipe start at the recipe."""
+    """Relative paths in a recipe start at the recipe; ``work:NAME`` is in the work folder."""
     out = dict(content)
-    for key in ("model", "data", "labels", "custom"):
-        if isinstance(out.get(key), str) and out[key]:
+    for key in ("model", "data", "labels", "custom", "detector"):
+        if isinstance(out.get(key), str) and out[key] and not out[key].startswith(INSIDE):
             out[key] = str(path.parent / Path(out[key]).expanduser())
     return out
 
@@ -151,6 +152,16 @@ def quantization(name: str) -> Quantization:
     found = Quantization(path.stem, **{"summary": "", **content})
     _consistent(path, found)
     return found
+
+
+def of_variant(variant: str, said: Sequence[str]) -> Quantization:
+    """The recipe that a variant was made by.
+
+    Args:
+        variant: its name.
+        said: the recipes that were asked for, by name or by path.
+    """
+    return quantization(next((name for name in said if Path(name).stem == variant), variant))
 
 
 def _consistent(path: Path, recipe: Quantization) -> None:

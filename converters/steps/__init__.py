@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 #: name -> "module:Class", in the order in which they are usually run
 STEPS = {
+    "fetch": "converters.steps.fetch:FetchStep",
     "data": "converters.steps.data:DataStep",
     "train": "converters.steps.train:TrainStep",
     "quantize": "converters.steps.quantize:QuantizeStep",
@@ -23,6 +24,7 @@ STEPS = {
 
 #: name -> its line in the overview
 SUMMARIES = {
+    "fetch": "Fetch a public model to convert.",
     "data": "Find the pictures, check them and split them.",
     "train": "Train a network on the pictures.",
     "quantize": "From a Keras model and pictures to a proven int8 model.",

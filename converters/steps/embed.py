@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ class EmbedStep:
         Option("model", str, "", "The model it comes from."),
         Option("ship", str, "", "The variant to ship; the one that was judged good if not given."),
         Option("golden", int, 8, "Test pictures to put into the file as golden samples; 0 for none."),
+        Option("golden_from", str, "", "Folder of other pictures to take these from."),
         Option("seed", int, 0, "Of the pictures."),
     )
     always = False
@@ -38,6 +39,8 @@ class EmbedStep:
     def inputs(self, work: Work, options: Mapping[str, Any]) -> Iterable[Path]:
         yield work.path("data.json")
         yield from (work.path(f"figures/{step}.json") for step in ("quantize", "evaluate"))
+        if options["golden_from"]:
+            yield Path(options["golden_from"])
         _, file = _chosen(work, options["ship"])
         yield work.path(file)
 
@@ -114,16 +117,17 @@ def _card(work: Work, data: Dataset, variant: str, report: Report) -> dict[str, 
     figures = {name: passport.figures(models[name]) for name in (_TWIN, variant) if name in models}
     recipe = variant.removesuffix("-repaired")
     made = next((entry for entry in variants.read(work) if entry.recipe == recipe), None)
-    per_class = (quantized.get("calibration") or {}).get("per_class") if _calibrated(recipe) else None
+    calibrated = _calibrated(recipe, (quantized.get("options") or {}).get("recipes", ()))
+    per_class = (quantized.get("calibration") or {}).get("per_class") if calibrated else None
     return passport.card(data, per_class, figures, made.converter if made else "")
 
 
-def _calibrated(recipe: str) -> bool:
+def _calibrated(variant: str, said: Sequence[str]) -> bool:
     from converters import recipes
 
     try:
-        return recipes.quantization(recipe).calibrated
-    except UsageError:  # a file of the user's own, known here by its name only
+        return recipes.of_variant(variant, said).calibrated
+    except UsageError:  # a file of the user's own that is gone
         return True
 
 
@@ -143,7 +147,10 @@ def _sealed(
         with report.progress("golden samples") as advance:
             advance(0, None)
             try:
-                pictures = passport.candidates(data, options["seed"])
+                folder = options["golden_from"]
+                pictures = (
+                    passport.of_folder(Path(folder)) if folder else passport.candidates(data, options["seed"])
+                )
                 sealed = passport.seal(model, spec, card, pictures, options["golden"])
                 return sealed, passport.samples(sealed)
             except NothingClearError as error:

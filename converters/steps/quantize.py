@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from converters import recipes, variants
+from converters import detector, recipes, variants
 from converters.steps.base import Option, Report
 from converters.variants import FLOAT
 from converters.work import Work, fingerprint
 
+if TYPE_CHECKING:
+    from converters.dataset import Sample
+
 
 class QuantizeStep:
     """Writes ``float.tflite``, ``VARIANT.tflite`` and ``variants.json``.
+
+    A detector, a model whose data has boxes, tells what its outputs are by a file beside it; see
+    :mod:`converters.detector`, which is the one way for Keras models, SavedModels and tfjs graphs.
 
     Figures: ``input`` (height, width, channels), ``classes``, ``parameters``, ``kind``, ``preprocess`` (name,
     color, mean, std, how it is known), ``calibration`` (pictures, per class, histogram of pixels),
@@ -25,7 +31,11 @@ class QuantizeStep:
     options = (
         Option("recipes", str, ("int8",), "Ways to quantise; see edgecam-convert recipes.", many=True),
         Option("calibration", int, 100, "Pictures to find the range of activations with."),
+        Option(
+            "calibrate_on", str, "", "Folder of other pictures to do that with, instead of training ones."
+        ),
         Option("model", str, "", "The model."),
+        Option("detector", str, "", "What a detector's outputs are; STEM.detector.json beside it."),
         Option("preprocess", str, "", "How it wants its pictures."),
         Option("resize", str, "stretch", "How a picture is laid into the input."),
         Option("input_size", int, (), "Height and width, for a free size.", many=True),
@@ -43,8 +53,10 @@ class QuantizeStep:
     def inputs(self, work: Work, options: Mapping[str, Any]) -> Iterable[Path]:
         yield Path(options["model"])
         yield work.path("data.json")
-        if options["custom"]:
-            yield Path(options["custom"])
+        yield from (Path(options[key]) for key in ("custom", "calibrate_on") if options[key])
+        said = Path(options["detector"]) if options["detector"] else detector.beside(Path(options["model"]))
+        if said.exists():
+            yield said
         for name in options["recipes"]:
             yield Path(name) if name.endswith(".toml") else recipes.QUANTIZATION / f"{name}.toml"
 
@@ -54,7 +66,7 @@ class QuantizeStep:
             UsageError: no data, or labels that do not match the outputs.
             ModelError: the model cannot be read or converted; see :mod:`converters.keras_io`.
         """
-        from converters import calibrate, dataset
+        from converters import calibrate
         from converters.making import Maker
         from converters.quantize import Converter
         from edgecam import contract
@@ -70,7 +82,7 @@ class QuantizeStep:
             for recipe in wanted:
                 maker.make(recipe, spec, pictures)
         made = variants.read(work)
-        counts = dataset.histogram(chosen, len(maker.data.names))
+        counts = _per_class(chosen, maker.data.names)
         return {
             "input": list(maker.info.shape),
             "classes": maker.info.classes,
@@ -85,7 +97,7 @@ class QuantizeStep:
             },
             "calibration": {
                 "pictures": len(pictures),
-                "per_class": dict(zip(maker.data.names, counts, strict=True)),
+                "per_class": counts,
                 "histogram": calibrate.histogram(pictures),
             },
             "variants": [asdict(variant) for variant in made],
@@ -93,3 +105,15 @@ class QuantizeStep:
             "mark": mark,
             "files": [FLOAT, variants.FILE, *(variant.file for variant in made)],
         }
+
+
+def _per_class(chosen: Sequence[Sample], names: Sequence[str]) -> dict[str, int]:
+    """Calibration pictures (objects, with boxes) of each class; by folder where the data knows no class."""
+    from collections import Counter
+
+    from converters import dataset
+
+    if all(sample.truth is None and sample.class_id < 0 for sample in chosen):
+        return dict(Counter(sample.path.parent.name for sample in chosen))
+    counts = dataset.histogram(chosen, len(names))
+    return {name: count for name, count in zip(names, counts, strict=True) if name}

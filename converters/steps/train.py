@@ -22,6 +22,7 @@ NETWORK = (
     Option("scaling", str, "", "Range to which the network brings pixels.", choices=("", *SCALINGS)),
     Option("whiten", bool, False, "Make the first convolution (plain) whiten patches, and keep it so."),
 )
+WEIGHTS = Option("weights", str, "", "Weights to begin with: a .keras or .h5 file, or imagenet.")
 SHARED = (
     Option("model", str, "", "The model."),
     Option("input_size", int, (), "Height and width of a new network's input; 32 if not said.", many=True),
@@ -39,7 +40,7 @@ class TrainStep:
     name = "train"
     options = (
         *NETWORK,
-        Option("weights", str, "", "Weights to begin with: a .keras or .h5 file, or imagenet."),
+        WEIGHTS,
         *OPTIONS,
         *SHARED,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +29,105 @@ def train(report: Report, *, work: str, options: Mapping[str, Any], mark: str, o
     Returns:
         The step's figures.
     """
+    folder, plan = Work(Path(work)), Plan.from_options(options)
+    begin(plan)
+    data = dataset(folder)
+    model, new = start(options, data.names, report)
+    return _fit(report, folder, options, mark, out, data, plan, model, new)
+
+
+def distill(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out: str) -> dict[str, Any]:
+    """Train a network under a teacher; the step ``distill``. As :func:`train`."""
+    from converters.training import distil
+
+    folder, plan = Work(Path(work)), Plan.from_options(options)
+    begin(plan)
+    data = dataset(folder)
+    path = options["teacher"] or options["model"]
+    if not path:
+        raise UsageError("no teacher is named", "--teacher FILE, or a step train before")
+    student = {**options, "model": "" if options["network"] else options["model"]}
+    if not options["network"] and not options["teacher"]:
+        raise UsageError("no student is named", "--network NAME")
+    model, new = start(student, data.names, report)
+    teacher = _teacher(Path(path), options, data, model, report)
+    makes = distil.trainer(
+        teacher,
+        temperature=options["temperature"],
+        weight=options["teacher_weight"],
+        features=options["features"],
+        feature_weight=options["feature_weight"],
+    )
+    found = _fit(report, folder, student, mark, out, data, plan, model, new, makes)
+    return {**found, "teacher": {"file": path, "parameters": int(teacher.count_params())}}
+
+
+def _teacher(path: Path, options: Mapping[str, Any], data: Any, student: Any, report: Report) -> Any:
+    """The teacher behind the student's input.
+
+    Raises:
+        UsageError: it knows other classes, or options that make no sense.
+    """
+    from converters import conventions
+    from converters.training import cost, distil, files
+
+    if options["balance"] == "weights":
+        raise UsageError("a teacher and class weights do not go together", 'balance = "sample"')
+    if not options["temperature"] > 0 or not 0 <= options["teacher_weight"] <= 1:
+        raise UsageError(
+            f"temperature {options['temperature']:g}, teacher_weight {options['teacher_weight']:g}",
+            "a temperature above 0, a weight from 0 to 1",
+        )
+    teacher = files.load_model(path)
+    check_classes(teacher, path, data.names, "the teacher")
+    found = cost.of_model(teacher)
+    size = f"{found.parameters:,} parameters, {found.macs / 1e6:.1f} million multiply-accumulates"
+    report.line(f"teacher: {path}, {size}")
+    said = options["teacher_preprocess"]
+    height, width, channels = (int(side) for side in student.inputs[0].shape[1:])
+    scale = conventions.parse(said) if said else None
+    return distil.laid_out(teacher, (height, width, channels), scale)
+
+
+def _fit(
+    report: Report,
+    folder: Work,
+    options: Mapping[str, Any],
+    mark: str,
+    out: str,
+    data: Any,
+    plan: Plan,
+    model: Any,
+    new: tuple[str, ...],
+    makes: Any = None,
+) -> dict[str, Any]:
+    """Feed, train and save a model; the step's figures."""
     from converters.training import files, sheet, transfer, whiten
     from converters.training.feed import open_feeds
     from converters.training.fit import fit
     from converters.training.judging import classifier_judge
 
-    folder, plan = Work(Path(work)), Plan.from_options(options)
-    begin(plan)
-    data = dataset(folder)
-    model, new = start(options, data.names, report)
     cost = tell(model, report)
     new = transfer.carry_over(model, options["weights"], report) if options["weights"] else new
     height, width, channels = (int(side) for side in model.inputs[0].shape[1:])
     shape = (height, width, channels)
     feeds = open_feeds(data, shape, plan, report, options["resize"])
-    checkpoints = folder.path("training")
+    checkpoints = folder.path(Path(out).stem)
     if options["whiten"]:
         whiten.whiten(model, feeds.train.pictures, plan.seed)
-        plan = with_frozen(plan, whiten.STEM)
+        plan = replace(plan, frozen=(*plan.frozen, whiten.STEM))
     sheet_file = sheet.write(folder.path(sheet.FILE), feeds.train, plan, channels)
     judge = classifier_judge(feeds.validation, data.names) if feeds.validation else None
     fitted = fit(
-        model, feeds.train, plan, checkpoints, report, mark=mark, judge=judge, new=new or ("logits",)
+        model,
+        feeds.train,
+        plan,
+        checkpoints,
+        report,
+        mark=mark,
+        judge=judge,
+        new=new or ("logits",),
+        trainer=makes,
     )
     note = {"names": list(data.names), "network": options["network"], "resize": options["resize"]}
     files.save_model(model, folder.path(out), note)
@@ -157,9 +234,3 @@ def tell(model: Any, report: Report) -> dict[str, int]:
         f" {found.macs / 1e6:.1f} million multiply-accumulates a picture"
     )
     return {"macs": found.macs, "parameters": found.parameters}
-
-
-def with_frozen(plan: Plan, name: str) -> Plan:
-    from dataclasses import replace
-
-    return replace(plan, frozen=(*plan.frozen, name))

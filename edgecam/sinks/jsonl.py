@@ -1,9 +1,9 @@
-"""``jsonl:-`` or ``jsonl:results.jsonl?overwrite=no``: one line of JSON for each frame.
+"""``jsonl:-`` or ``jsonl:results.jsonl?overwrite=no``: JSON lines of frames and of events.
 
-Every line is :meth:`edgecam.types.Packet.record` with ``schema`` before it; ``docs/jsonl.md`` explains each
-key. While a camera is away there is one line for each change of state, without results. A file that exists is
-continued, unless ``overwrite`` is on. ``-`` is standard output; when its reader goes away, as in ``| head``,
-the run ends.
+A frame's line is :meth:`edgecam.types.Packet.record`, a step's :meth:`edgecam.events.Event.record`, both with
+``schema`` before it; ``docs/jsonl.md`` explains each key. While a camera is away there is one line for each
+change of state, without results. A file that exists is continued, unless ``overwrite`` is on. ``-`` is
+standard output; when its reader goes away, as in ``| head``, the run ends.
 """
 
 from __future__ import annotations
@@ -53,12 +53,16 @@ class JsonlSink(WorkerSink):
             ) from error
 
     def _handle(self, packet: Packet) -> None:
-        if packet.result is None and packet.status.state == self._state:
-            return  # a placard comes every second; its first says it all
-        self._state = packet.status.state
+        lines = [_line({"schema": SCHEMA, **event.record()}) for event in packet.events]
+        # A placard comes every second; its first says it all.
+        if packet.result is not None or packet.status.state not in (self._state, "ended"):
+            lines.insert(0, encode(packet))
+            self._state = packet.status.state
         assert self._file is not None and self._context is not None
+        if not lines:
+            return
         try:
-            self._file.write(encode(packet))
+            self._file.write(b"".join(lines))
             if self._context.live:
                 self._file.flush()
         except BrokenPipeError:
@@ -90,6 +94,10 @@ def encode(packet: Packet) -> bytes:
     record: dict[str, Any] = {"schema": SCHEMA, **packet.record()}
     if packet.result is None or packet.status.message:
         record["message"] = packet.status.message
+    return _line(record)
+
+
+def _line(record: dict[str, Any]) -> bytes:
     try:
         text = _compact(record)
     except ValueError:

@@ -20,9 +20,9 @@ FILE_CLOSE_SECONDS = 120.0
 class WorkerSink:
     """A thread that takes packets from a bounded queue.
 
-    With a live source a full queue drops its oldest packet and counts it; otherwise :meth:`push` waits for
-    room, so nothing is lost, and waits no longer once the thread is gone. What the thread raises ends this
-    sink alone: it is reported once and kept in ``failed``.
+    With a live source a full queue drops its oldest packet (one without events, if there is one) and counts
+    it; otherwise :meth:`push` waits for room, so nothing is lost, and waits no longer once the thread is
+    gone. What the thread raises ends this sink alone: it is reported once and kept in ``failed``.
 
     Subclasses fill in :meth:`_handle`, and of the other hooks what they need.
 
@@ -97,10 +97,15 @@ class WorkerSink:
             if not self._working:
                 return
             if len(self._queue) >= self._depth:
-                self._queue.popleft()
-                self.dropped += 1
+                self._drop()
             self._queue.append(packet)
             self._changed.notify_all()
+
+    def _drop(self) -> None:
+        """Make room: the oldest packet goes, but one that carries events only if all do."""
+        place = next((i for i, packet in enumerate(self._queue) if not packet.events), 0)
+        del self._queue[place]
+        self.dropped += 1
 
     def close(self) -> None:
         """Work off what waits (live: what can be done in a few seconds), finish, join the thread."""

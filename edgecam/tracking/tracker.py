@@ -2,9 +2,10 @@
 
 Sure detections are matched first, by overlap with where each object should be by now; then the weak ones,
 which go on with an object that is half hidden, but never begin one. What differs from the paper: time is
-seconds, so frame rates may change and frames may miss; only boxes of one class match; and an object that
-moves by more than its own size between two frames is found by its distance from where it should be (the gate
-of DeepSORT, Wojke et al., 2017), where the paper loses it.
+seconds, so frame rates may change and frames may miss; only boxes of one class match; a weak one may also
+find again an object that was lost for a moment; and an object that moves by more than its own size between
+two frames is found by its distance from where it should be (the gate of DeepSORT, Wojke et al., 2017), where
+the paper loses it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from edgecam.types import Detections
 
 _SURE = 0.8  # largest 1 - overlap * score of a sure detection and a known object (the paper's)
 _WEAK = 0.5  # largest 1 - overlap of a weak one
+_WEAK_AGAIN = 0.3  # the same, where the object was lost before (the paper lets it be lost)
 _NEW = 0.7  # largest 1 - overlap * score of a sure one and an object that was seen once
 _GATE = 9.21  # squared distance that 1 in 100 is beyond
 _ALIKE = 2.0  # how many times larger or smaller a box may have become, for a match by distance
@@ -110,6 +112,7 @@ class Tracker:
 
         pair(by_score, known, sure, _SURE)
         pair(1 - overlap, known & self._present, ~sure, _WEAK)
+        pair(1 - overlap, known & ~self._present, ~sure, _WEAK_AGAIN)
         pair(by_score, ~known, sure, _NEW)
         if free.any() and (sure & (match < 0)).any():
             far = self._far(place, other)

@@ -159,7 +159,7 @@ class Events(Stream):
     def __init__(self, sink: WebSink, path: str = "/events", headers: dict[str, str] | None = None) -> None:
         super().__init__(sink, path, headers)
         assert self.response.status == 200
-        assert self.block() == [": edgecam"]
+        assert self.block()[0] == ": edgecam"
 
     def block(self) -> list[str]:
         """The lines up to the next empty one; [] at the end."""
@@ -179,6 +179,14 @@ class Events(Stream):
                 found = json.loads(lines[0].removeprefix("data: "))
                 assert isinstance(found, dict)
                 return found
+
+    def step(self) -> tuple[str, dict[str, Any]]:
+        """The next step of an event, and its mark; other messages skipped."""
+        while True:
+            lines = self.block()
+            assert lines, "the events ended"
+            if lines[0] == "event: event":
+                return lines[1].removeprefix("id: "), json.loads(lines[2].removeprefix("data: "))
 
 
 def until(what: str, probe: Callable[[], object]) -> None:

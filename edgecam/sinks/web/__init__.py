@@ -85,6 +85,7 @@ class WebSink:
         running = self._running
         if running is None:
             return
+        running.site.feed.add(packet.events)
         running.hub.push(packet)
         running.site.figures.observe(packet)
         self.dropped = running.hub.dropped

@@ -9,22 +9,21 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
 
 from edgecam import __version__
 from edgecam.errors import FrameError
 from edgecam.sinks.web import health
+from edgecam.sinks.web.feed import KEPT, Feed
 from edgecam.sinks.web.hub import Arrival, Hub
+from edgecam.sinks.web.live import LiveResponse, Write
 from edgecam.sinks.web.metrics import CONTENT_TYPE, Metrics, Reading
 from edgecam.types import Frame, Packet
-
-Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 
 #: Seconds without a picture after which the last one is sent again: proxies and dead peers show themselves.
 REPEAT = 5.0
@@ -32,7 +31,6 @@ KEEP_ALIVE = 10.0
 SNAPSHOT_WAIT = 3.0
 
 _BOUNDARY = b"--edgecam-frame\r\n"
-_LIVE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -59,52 +57,6 @@ class Asset:
         return Response(self.body, headers=headers, media_type=self.media_type)
 
 
-class LiveResponse(Response):
-    """A body without an end: ``pump`` writes until it returns or the client has gone.
-
-    ``write`` returns when the socket has taken the data, so a pump that asks for the newest item after each
-    write never sends a stale one.
-    """
-
-    def __init__(self, pump: Callable[[Write], Awaitable[None]], media_type: str) -> None:
-        super().__init__(headers=_LIVE_HEADERS, media_type=media_type)
-        del self.headers["content-length"]
-        self._pump = pump
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if scope["method"] != "HEAD":
-            await self._stream(receive, send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _stream(self, receive: Receive, send: Send) -> None:
-        async def write(data: bytes) -> None:
-            await send(_more(data))
-            # uvicorn waits for room in the socket's buffer *before* it takes data: ask once more, with none.
-            await send(_more(b""))
-
-        async def gone() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-
-        async def pump() -> None:
-            await self._pump(write)
-
-        tasks = [asyncio.create_task(pump()), asyncio.create_task(gone())]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for task in done:
-            task.result()
-
-
-def _more(data: bytes) -> Message:
-    return {"type": "http.response.body", "body": data, "more_body": True}
-
-
 class Site:
     """The site as an ASGI application (:attr:`app`), without its gate.
 
@@ -120,6 +72,7 @@ class Site:
         self.viewers = 0
         self.listeners = 0
         self.figures = Metrics(self._reading)
+        self.feed = Feed()
         self.sign_in = (folder / "login.html").read_bytes()
         routes = [
             Route("/stream.mjpg", self.stream),
@@ -128,6 +81,7 @@ class Site:
             Route("/healthz", self.healthz),
             Route("/metrics", self.metrics),
             Route("/api/status", self.status),
+            Route("/api/events", self.last_events),
         ]
         files = {"/": "index.html"} | {f"/{name}": name for name in ("page.css", "page.js", "favicon.svg")}
         routes += [Route(path, self._file(folder / name)) for path, name in files.items()]
@@ -199,23 +153,28 @@ class Site:
         return frame, await asyncio.to_thread(self._encode, frame)
 
     async def events(self, request: Request) -> Response:
-        """Server-sent events, one JSON object a packet; ``?fps=N`` bounds their rate."""
+        """Server-sent events, one JSON object a packet; ``?fps=N`` bounds their rate.
+
+        Steps of events come as messages named ``event``, each with its id: who connects again goes on there.
+        """
         try:
             fps = min(max(float(request.query_params.get("fps", "60")), 1.0), 60.0)
         except ValueError:
             return JSONResponse({"error": "fps must be a number from 1 to 60"}, status_code=400)
 
+        place = self.feed.place(request.headers.get("last-event-id", ""))
+
         async def pump(write: Write) -> None:
             self.listeners += 1
             try:
-                await self._events(write, 1.0 / fps)
+                await self._events(write, 1.0 / fps, self.feed.last if place is None else place)
             finally:
                 self.listeners -= 1
 
         return LiveResponse(pump, "text/event-stream")
 
-    async def _events(self, write: Write, interval: float) -> None:
-        await write(b": edgecam\n\n")
+    async def _events(self, write: Write, interval: float, place: int) -> None:
+        await write(f": edgecam\nid: {self.feed.mark(place)}\n\n".encode())
         last = 0
         while True:
             try:
@@ -224,6 +183,10 @@ class Site:
             except TimeoutError:
                 await write(b": keep-alive\n\n")
                 continue
+            for step in self.feed.after(place):
+                place = step.number
+                mark = self.feed.mark(place).encode()
+                await write(b"event: event\nid: " + mark + b"\ndata: " + step.record + b"\n\n")
             if arrival is None:
                 # The page then says that the server was stopped, not that the network is bad.
                 await write(b"event: bye\ndata: {}\n\n")
@@ -231,6 +194,17 @@ class Site:
             last = arrival.version
             await write(b"data: " + _event(arrival) + b"\n\n")
             await asyncio.sleep(interval)
+
+    async def last_events(self, request: Request) -> Response:
+        """The last steps of events, oldest first; ``?after=`` the ``last`` of an answer, ``?limit=N``."""
+        try:
+            limit = min(max(int(request.query_params.get("limit", "100")), 1), KEPT)
+        except ValueError:
+            return JSONResponse({"error": f"limit must be a number from 1 to {KEPT}"}, status_code=400)
+        body = self.feed.answer(request.query_params.get("after", ""), limit)
+        arrival = self._hub.newest()
+        body["counts"] = {} if arrival is None else arrival.packet.counts
+        return JSONResponse(body, headers={"cache-control": "no-store"})
 
     async def healthz(self, request: Request) -> Response:
         """200 while pictures flow, else 503 and why. Who shows no token learns the bare state only."""

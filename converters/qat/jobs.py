@@ -1,0 +1,78 @@
+"""What the step ``qat`` does, in the process that has TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from converters.qat import folding, simulate
+from converters.shrinking import Shrinking, said_of
+from converters.steps.base import Report
+from converters.training import files
+from converters.work import Work
+from edgecam.errors import UsageError
+
+FOLDER = "qat"
+RANGES = "ranges"  # in the note of the file
+
+
+def qat(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out: str) -> dict[str, Any]:
+    """Fine-tune a trained classifier for int8; the step ``qat``.
+
+    Args:
+        report: hears what happens.
+        work: the work folder, which holds the split.
+        options: of the step.
+        mark: stands for all that the result depends on.
+        out: name of the model in the work folder.
+
+    Returns:
+        The step's figures.
+    """
+    _check(options)
+    folder = Work(Path(work))
+    task = Shrinking(folder, options, report)
+    folded = folding.fold(task.model)
+    network = simulate.simulated(folded, options["momentum_of_ranges"])
+    with report.progress("ranges of all tensors") as advance:
+        advance(0, None)
+        simulate.watch(network, task.batches(options["pictures"]))
+    before, rounded = task.accuracy(task.model), task.accuracy(network)
+    if before:
+        report.line(
+            f"before: right {_percent(before)} in float, {_percent(rounded)} rounded to int8 without training"
+        )
+    fitted = task.fine_tune(network, options["epochs"], folder.path(FOLDER), mark)
+    tuned = task.accuracy(network)
+    if tuned:
+        report.line(f"after: right {_percent(tuned)} rounded to int8")
+    learnt = simulate.ranges(network)
+    files.save_model(simulate.plain(network, folded), folder.path(out), {**task.note, RANGES: learnt})
+    files.remove(folder.path(FOLDER))
+    return {
+        "float": before,
+        "rounded": rounded,
+        "tuned": tuned,
+        "ranges": learnt,
+        "fit": said_of(fitted),
+        "history": fitted.history,
+        "plan": asdict(task.plan),
+        "files": [out],
+    }
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    if options["precision"] != "float32":
+        raise UsageError(
+            f"precision = {options['precision']}: rounding to int8 is simulated in float32", "leave it out"
+        )
+    if not 0 <= options["momentum_of_ranges"] < 1 or options["pictures"] < 1:
+        raise UsageError(
+            "momentum_of_ranges not from 0 to 1, or pictures below 1", "leave them at 0.99 and 512"
+        )
+
+
+def _percent(found: Mapping[str, Any]) -> str:
+    return f"{100 * found['accuracy']:.1f}%"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from converters import saved_io
+from converters.qat import learnt
 from converters.detector import SsdGraph
 from converters.source import Source, fixed, output_shapes, refuse_nan
 from edgecam.errors import ModelError, UsageError
@@ -81,7 +82,7 @@ def _load_keras(path: Path, size: tuple[int, ...], allow_lambda: bool) -> Source
         raise ModelError(f"{path} has {len(inputs)} inputs ({names})", "convert a model with one image input")
     shape = fixed(path, tuple(inputs[0].shape)[1:], size)
     layers = list(_flat(model))
-    return Source(
+    source = Source(
         call=lambda image: model(image, training=False),
         shape=shape,
         outputs=output_shapes(path, lambda image: model(image, training=False), shape),
@@ -93,6 +94,7 @@ def _load_keras(path: Path, size: tuple[int, ...], allow_lambda: bool) -> Source
         keep=model,
         output_names=_output_names(model),
     )
+    return learnt.with_ranges(path, model, source)
 
 
 def _output_names(model: Any) -> tuple[str, ...]:

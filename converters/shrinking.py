@@ -24,7 +24,6 @@ from converters.work import Work
 from edgecam.errors import UsageError
 from edgecam.types import Array, Floats
 
-
 ITSELF = "itself"  # the network as it was teaches the one that it becomes
 
 

@@ -29,6 +29,7 @@ class Source:
         output_names: in the order of ``outputs``.
         roles: of a detector's outputs; ``call`` then gives role -> tensor, see :mod:`converters.detecting`.
         says: options of its decoder that a graph's own constants say.
+        learnt: the same with the ranges of quantisation-aware training marked, None without such a training.
     """
 
     call: Callable[[Any], Any]
@@ -43,6 +44,7 @@ class Source:
     output_names: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     says: Mapping[str, Any] = field(default_factory=dict)
+    learnt: Source | None = field(repr=False, default=None)
 
 
 def fixed(path: Path, sides: tuple[int | None, ...], size: tuple[int, ...]) -> tuple[int, int, int]:

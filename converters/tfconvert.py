@@ -75,6 +75,8 @@ def convert(
     """
     import tensorflow as tf
 
+    if recipe.activations == "int8" and source.learnt is not None:
+        source = source.learnt
     kind = head(source, task)
     ended = source.roles == ssd.OUTPUTS
     holder = tf.Module()  # the converter finds variables only where they hang on an object of its own kind

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.qat import folding, simulate
+from converters.qat.learnt import RANGES
 from converters.shrinking import Shrinking, said_of
 from converters.steps.base import Report
 from converters.training import files
@@ -15,7 +16,6 @@ from converters.work import Work
 from edgecam.errors import UsageError
 
 FOLDER = "qat"
-RANGES = "ranges"  # in the note of the file
 
 
 def qat(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Archive:
 
     def __init__(self, folder: Path, kind: str, limits: Limits, report: Callable[[str], None]) -> None:
         self._retention = Retention(folder, kind, limits)
-        self._store = Store(folder, kind, self._retention.add)
+        self._store = Store(folder, kind, self._done)
         self._report = report
         self._trouble = ""
         self._retry = self._looked = self._swept = self._scanned = 0.0
@@ -176,9 +176,13 @@ class Archive:
 
     def close(self) -> None:
         """Finish what waits."""
-        self._retention.sweep()
         if not self._store.close(_CLOSE_SECONDS):
             self._report(f"{self._store.folder}: the disk is slow, the next run finishes the last file")
+
+    def _done(self, path: Path, size: int) -> None:
+        """A file became whole; on the store's thread."""
+        self._retention.add(path, size)
+        self._retention.sweep()
 
     def _look(self, movie: Movie) -> bool:
         """Now and then: is the file still there, is there room?"""

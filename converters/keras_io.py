@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from converters import saved_io
-from converters.qat import learnt
 from converters.detector import SsdGraph
+from converters.qat import learnt
 from converters.source import Source, fixed, output_shapes, refuse_nan
 from edgecam.errors import ModelError, UsageError
 

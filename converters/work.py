@@ -28,6 +28,7 @@ from typing import Any
 
 from converters.files import write_whole
 from edgecam.errors import EdgecamError, UsageError
+from edgecam.registry import PICTURE_SUFFIXES
 
 FIGURES = "figures"
 INSIDE = "work:"  # begins a path in the work folder, in a recipe
@@ -147,14 +148,28 @@ def fingerprint(step: str, options: Mapping[str, Any], inputs: Iterable[Path], s
     """Stands for a step's options and the contents of its input files.
 
     A folder among the inputs counts by the names, sizes and times of its files: hashing thousands of pictures
-    would cost more than most steps. A missing input counts as such.
+    would cost more than most steps. So does a picture that is named by itself. A missing input counts as
+    such.
     """
     digest = hashlib.sha256()
     digest.update(json.dumps([step, salt, options], sort_keys=True, default=str).encode())
     for path in inputs:
         digest.update(f"\0{path.name}\0".encode())
-        digest.update(_of_folder(path) if path.is_dir() else _of_file(path))
+        digest.update(_of_input(path))
     return digest.hexdigest()
+
+
+def _of_input(path: Path) -> bytes:
+    if path.is_dir():
+        return _of_folder(path)
+    if path.suffix.lower() in PICTURE_SUFFIXES and path.exists():
+        return _state(path.absolute(), path)
+    return _of_file(path)
+
+
+def _state(name: Path, path: Path) -> bytes:
+    state = path.stat()
+    return f"{name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode()
 
 
 def _of_file(path: Path) -> bytes:
@@ -176,6 +191,5 @@ def _of_folder(folder: Path) -> bytes:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            state = path.stat()
-            digest.update(f"{path.relative_to(folder)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+            digest.update(_state(path.relative_to(folder), path))
     return digest.digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,10 +14,10 @@ import click
 from converters import job as jobs
 from converters.job import Job
 from converters.recipes import Planned
-from converters.steps.base import Advance
+from converters.steps.base import Advance, table_lines
 from converters.work import Work
 from edgecam.cli import console
-from edgecam.cli.base import Command, HeadedOption
+from edgecam.cli.base import Command, HeadedOption, is_quiet
 
 
 class ConvertCommand(Command):
@@ -36,6 +37,14 @@ class Terminal:
 
     def warn(self, text: str) -> None:
         console.line(f"warning: {text}")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """See :func:`converters.steps.base.show_table`."""
+        if sys.stderr.isatty() and not is_quiet():
+            console.rich_table(columns, rows, stderr=True)
+        else:
+            for text in table_lines(columns, rows):
+                console.line(text)
 
     def progress(self, what: str) -> AbstractContextManager[Advance]:
         return console.progress(what)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from converters import job, steps
+from converters.steps.base import Option
 from converters.work import INSIDE
 from edgecam.errors import ConfigError, EdgecamError, UnknownNameError
 
@@ -121,7 +122,18 @@ def _planned(path: Path, table: dict[str, Any]) -> Planned:
     except UnknownNameError as error:
         raise ConfigError(f"{path}: {error.message}", error.remedy) from error
     _known(path, f"option of step {name!r}", table, options)
-    return Planned(name, table)
+    return Planned(name, {key: _placed(path, options[key], value) for key, value in table.items()})
+
+
+def _placed(path: Path, option: Option, value: Any) -> Any:
+    """Paths in a step's options start at the recipe too: those of its own files, and recipes by path."""
+    if isinstance(value, list):
+        return [_placed(path, option, item) for item in value]
+    if not isinstance(value, str) or not value or value.startswith(INSIDE):
+        return value
+    if option.kind is Path or (option.name == "recipes" and value.endswith(".toml")):
+        return str(path.parent / Path(value).expanduser())
+    return value
 
 
 def _beside(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:

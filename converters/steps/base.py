@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,31 @@ class Report(Protocol):
 
     def progress(self, what: str) -> AbstractContextManager[Advance]:
         """A progress bar while inside: ``advance(done, total)``."""
+
+
+def show_table(report: Report, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table for people: drawn where the report can draw, else in lines.
+
+    Columns of numbers are set to the right.
+    """
+    own: Callable[[Sequence[str], Sequence[Sequence[object]]], None] | None = getattr(report, "table", None)
+    if own is not None:
+        own(columns, rows)
+        return
+    for line in table_lines(columns, rows):
+        report.line(line)
+
+
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """A table as lines of text, indented by two."""
+    right = [bool(rows) and all(isinstance(row[i], int) for row in rows) for i in range(len(columns))]
+    texts = [list(columns), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(columns))]
+    lines = []
+    for row in texts:
+        cells = zip(row, widths, right, strict=True)
+        lines.append("  " + "  ".join(t.rjust(w) if r else t.ljust(w) for t, w, r in cells).rstrip())
+    return lines
 
 
 class Step(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converters.steps.base import Option, Report
+from converters.steps.base import Option, Report, show_table
 from converters.work import Work
 from edgecam.errors import UsageError
 
@@ -50,6 +50,8 @@ class DataStep:
 
     def inputs(self, work: Work, options: Mapping[str, Any]) -> Iterable[Path]:
         yield from (Path(options[key]) for key in ("data", "labels") if options[key])
+        if options["data"]:
+            yield from listed(Path(options["data"]))
 
     def run(self, work: Work, options: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """
@@ -73,8 +75,11 @@ class DataStep:
                 progress=advance,
             )
         write_whole(work.path(FILE), data.to_json().encode())
-        for line in summary(data):
-            report.line(line)
+        report.line(totals(data))
+        rows, rest = histogram(data)
+        show_table(report, ("class", "", *data.parts()), rows)
+        if rest:
+            report.line(rest)
         for line in problem_lines(data):
             report.warn(line)
         return {
@@ -88,25 +93,39 @@ class DataStep:
         }
 
 
-def summary(data: Dataset) -> list[str]:
-    """The class histogram as lines: a bar and three numbers a class."""
-    counts = data.counts()
+def listed(source: Path) -> list[Path]:
+    """The pictures that a CSV or COCO file names: they may lie anywhere, and change under the list."""
+    lists = [source] if source.is_file() else [*source.glob("*.csv"), *source.glob("*.json")]
+    if not lists:
+        return []
+    from converters.data import build
+
+    return [entry.path for entry in build.listing(source).entries]
+
+
+def totals(data: Dataset) -> str:
+    """How many pictures there are, in one line."""
     parts = "  ".join(f"{part} {len(samples)}" for part, samples in data.parts().items())
+    shown = sum(any(numbers) for numbers in zip(*data.counts().values(), strict=True))
+    return f"{sum(map(len, data.parts().values()))} pictures ({parts}), {shown} classes"
+
+
+def histogram(data: Dataset) -> tuple[list[tuple[object, ...]], str]:
+    """The class histogram: a name, a bar and three numbers a class; and what is not shown of it, in words."""
+    counts = data.counts()
     what = "pictures" if data.task == "classify" else "objects"
     rows = [
         (name, *numbers) for name, *numbers in zip(data.names, *counts.values(), strict=True) if any(numbers)
     ]
-    lines = [f"{sum(map(len, data.parts().values()))} pictures ({parts}), {len(rows)} classes"]
     most = max((sum(row[1:]) for row in rows), default=0)
     shown = rows if len(rows) <= _BARS else sorted(rows, key=lambda row: -sum(row[1:]))[:_BARS]
-    width = min(max((len(row[0]) for row in shown), default=0), 30)
-    for name, *numbers in shown:
-        bar = "█" * max(1, round(_BAR * sum(numbers) / most))
-        lines.append(f"  {name[:30]:{width}} {bar:{_BAR}} " + " ".join(f"{n:6d}" for n in numbers))
-    if len(shown) < len(rows):
-        rest = sum(sum(row[1:]) for row in rows) - sum(sum(row[1:]) for row in shown)
-        lines.append(f"  and {len(rows) - len(shown)} rarer classes with {rest} {what}")
-    return lines
+    drawn: list[tuple[object, ...]] = [
+        (name[:30], "█" * max(1, round(_BAR * sum(numbers) / most)), *numbers) for name, *numbers in shown
+    ]
+    if len(shown) == len(rows):
+        return drawn, ""
+    rest = sum(sum(row[1:]) for row in rows) - sum(sum(row[1:]) for row in shown)
+    return drawn, f"  and {len(rows) - len(shown)} rarer classes with {rest} {what}"
 
 
 def problem_lines(data: Dataset) -> list[str]:

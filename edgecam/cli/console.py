@@ -44,13 +44,22 @@ def write_json(value: object) -> None:
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
     """A table on standard output. Columns whose cells are all numbers are set to the right."""
     cells = [[_cell(value) for value in row] for row in rows]
-    right = [
-        bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(columns))
-    ]
+    right = _numbers(columns, rows)
     if sys.stdout.isatty():
         _rich_table(title, columns, cells, right)
     else:
         _plain_table(title, columns, cells, right)
+
+
+def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, stderr: bool = False) -> None:
+    """A drawn table, for a stream that is a terminal."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    _rich_table("", columns, cells, _numbers(columns, rows), stderr)
+
+
+def _numbers(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:
+    """Of each column, whether all its cells are numbers."""
+    return [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(columns))]
 
 
 def _cell(value: object) -> str:
@@ -60,7 +69,11 @@ def _cell(value: object) -> str:
 
 
 def _rich_table(
-    title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]
+    title: str,
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    right: Sequence[bool],
+    stderr: bool = False,
 ) -> None:
     from rich import box
     from rich.console import Console
@@ -72,7 +85,7 @@ def _rich_table(
         out.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for row in cells:
         out.add_row(*map(Text, row))
-    Console().print(out)
+    Console(stderr=stderr).print(out)
 
 
 def _plain_table(

@@ -94,3 +94,18 @@ def test_what_is_wrong_in_a_way_to_quantise_is_named(tmp_path: Path, text: str, 
     with pytest.raises(ConfigError, match=said) as caught:
         recipes.quantization(str(path))
     assert str(path) in str(caught.value)
+
+
+def test_paths_of_a_step_start_at_the_recipe_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('weights = "int8"\n')
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        '[[step]]\nrun = "quantize"\nrecipes = ["mine.toml", "int8"]\ncalibrate_on = "work:some"\n'
+        '[[step]]\nrun = "embed"\ngolden_from = "golden"\n'
+    )
+    quantize, embed = recipes.load(str(recipe)).steps
+    assert quantize.options["recipes"] == [str(tmp_path / "mine.toml"), "int8"]
+    assert quantize.options["calibrate_on"] == "work:some"
+    assert embed.options["golden_from"] == str(tmp_path / "golden")
+    assert recipes.of_variant("mine", quantize.options["recipes"]).weights == "int8"
+    assert recipes.of_variant("int8", quantize.options["recipes"]).image == "uint8"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +121,30 @@ def test_without_tensorflow_the_remedy_is_named(
     assert convert("quantize", model, "--data", pictures, "--work", tmp_path / "work") == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last == "edgecam-convert: TensorFlow is not installed: pip install 'edgecam[convert]'"
+
+
+def test_the_class_histogram_is_drawn_on_a_terminal(pictures: Path, tmp_path: Path) -> None:
+    """A terminal gets a table, a pipe plain lines."""
+    recipe = tmp_path / "data.toml"
+    recipe.write_text(f'data = "{pictures}"\n[[step]]\nrun = "data"\n')
+    script = (
+        f"from converters.cli import main; main(['run', {str(recipe)!r}, '--model', 'm.keras', '--again'])"
+    )
+    command = [sys.executable, "-c", script]
+    piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert "  class" in piped.stderr
+    assert "━" not in piped.stderr
+    assert "─" not in piped.stderr
+    parent, child = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, cwd=tmp_path, stderr=child, env=environment) as running:
+        os.close(child)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(parent, 4096):
+                shown += part
+        os.close(parent)
+    assert running.returncode == 0
+    text = shown.decode()
+    assert "────" in text
+    assert all(word in text for word in ("class", "cat", "dog", "validation", "█"))

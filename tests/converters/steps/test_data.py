@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from converters import steps
+from converters import runner, steps
 from converters.dataset import Dataset
 from converters.job import Job
+from converters.recipes import Planned
 from converters.runner import complete
 from converters.work import Work
 from edgecam.errors import UsageError
@@ -38,7 +39,8 @@ def test_split_histogram_and_figures(tmp_path: Path) -> None:
     sizes = {part: len(found) for part, found in data.parts().items()}
     parts = "  ".join(f"{part} {size}" for part, size in sizes.items())
     assert heard.lines[0] == f"75 pictures ({parts}), 2 classes"
-    cats, dogs = heard.lines[1:]
+    head, cats, dogs = heard.lines[1:]
+    assert head.split() == ["class", "train", "validation", "test"]
     assert cats.split()[0] == "cat"
     assert cats.count("█") == 4 * dogs.count("█")
     assert [int(word) for word in dogs.split()[-3:]] == [numbers[1] for numbers in data.counts().values()]
@@ -49,9 +51,30 @@ def test_split_histogram_and_figures(tmp_path: Path) -> None:
 def test_many_classes_are_summed_up(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "pictures", {f"class {n:02}": 10 + n for n in range(34)})
     _, heard = run(Work(tmp_path / "work"), Job(data=str(root)))
-    assert len(heard.lines) == 1 + 30 + 1
-    assert heard.lines[1].split()[:2] == ["class", "33"]
+    assert len(heard.lines) == 1 + 1 + 30 + 1
+    assert heard.lines[2].split()[:2] == ["class", "33"]
     assert heard.lines[-1] == "  and 4 rarer classes with 46 pictures"
+
+
+def test_a_changed_picture_of_a_list_is_noticed(tmp_path: Path) -> None:
+    """The list is the same, but what it names has changed."""
+    root = class_folders(tmp_path / "pictures", {"cat": 30, "dog": 30})
+    lines = [f"pictures/{path.relative_to(root)},{path.parent.name}" for path in sorted(root.rglob("*.jpg"))]
+    source = tmp_path / "list.csv"
+    source.write_text("\n".join(lines))
+    work, job, heard = Work(tmp_path / "work"), Job(data=str(source)), Heard()
+    for expected in (0, 1):
+        runner.run(work, job, [Planned("data")], heard)
+        assert heard.lines.count("data: done already") == expected
+    before = work.figures("data")
+    (root / "cat" / "0.jpg").write_bytes(next((root / "dog").iterdir()).read_bytes())
+    runner.run(work, job, [Planned("data")], heard)
+    assert heard.lines.count("data: done already") == 1
+    assert before is not None
+    assert work.figures("data") != before
+    (root / "cat" / "1.jpg").unlink()
+    runner.run(work, job, [Planned("data")], heard)
+    assert any("1.jpg" in line for line in heard.warnings)
 
 
 def test_labels_of_the_model(tmp_path: Path) -> None:

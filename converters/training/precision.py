@@ -27,8 +27,8 @@ def working(model: Any, precision: str) -> Any:
 def carry(source: Any, target: Any) -> None:
     """Give a network the weights of its twin."""
     if source is not target:
-        values = {variable.path: variable for variable in source.variables}
-        state.assign(target.variables, state.values([values[v.path] for v in target.variables]))
+        values = {weight.path: weight for weight in source.weights}
+        state.assign(target.weights, state.values([values[weight.path] for weight in target.weights]))
 
 
 def _with_policy(value: Any, policy: str) -> Any:

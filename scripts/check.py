@@ -24,7 +24,7 @@ TFLITE_VENV = ROOT / ".venv-tflite"
 CONVERT_VENV = ROOT / ".venv-convert"
 MEDIAPIPE_VENV = ROOT / ".venv-mediapipe"
 MEDIAPIPE = "mediapipe==1.2.3"
-CONVERT_TESTS = ["tests/converters"]
+CONVERT_TESTS = ["tests/converters", "tests/tracking"]
 TFLITE_TESTS = ["tests/engines", "tests/heads"]
 
 
@@ -144,7 +144,7 @@ def main() -> int:
     if not options.lint_only:
         here = Path(sys.executable)
         mediapipe(options.strict, outcome)
-        tests("tests", here, ["-n", options.jobs, "-m", "not (vm or convert or system)"], outcome)
+        tests("tests", here, ["-n", options.jobs, "-m", "not (vm or convert or system or virtual)"], outcome)
         under_tflite_runtime(options.jobs, outcome)
         with_tensorflow(options.strict, outcome)
         # Virtual machines and whole systems want both cores for themselves, so they come last and alone.

@@ -82,16 +82,12 @@ class Scene:
 
     def _look(self, at: float, feet: Array, height: Array, class_id: Array, rng: np.random.Generator) -> Look:
         width = height * 0.4
-        boxes = np.stack(
-            (feet[:, 0] - width / 2, feet[:, 1] - height, feet[:, 0] + width / 2, feet[:, 1]), 1
-        )
+        boxes = np.stack((feet[:, 0] - width / 2, feet[:, 1] - height, feet[:, 0] + width / 2, feet[:, 1]), 1)
         seen = _visible(boxes)
         there = np.flatnonzero(seen > 1 / 3)
         score = np.clip(0.95 * seen - np.abs(rng.normal(0, 0.06, len(seen))), 0, 1)
         caught = np.flatnonzero((score > 0.15) & (rng.random(len(score)) >= self.blind))
-        noise = rng.normal(0, 0.015, (len(caught), 4)) * np.tile(
-            np.stack((width, height), 1)[caught], (1, 2)
-        )
+        noise = rng.normal(0, 0.015, (len(caught), 4)) * np.tile(np.stack((width, height), 1)[caught], (1, 2))
         rows, ghosts = boxes[caught] + noise, rng.poisson(self.ghosts)
         corner = rng.uniform((0, 0), (SIZE[0] - 120, SIZE[1] - 200), (ghosts, 2))
         rows = np.concatenate((rows, np.concatenate((corner, corner + rng.uniform(50, 200, (ghosts, 2))), 1)))

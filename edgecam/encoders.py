@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -23,7 +22,8 @@ import cv2
 import numpy as np
 
 from edgecam.errors import SinkError
-from edgecam.hardware import SOFTWARE, H264Coder
+from edgecam.hardware import SOFTWARE
+from edgecam.hardware import H264Coder as H264Coder
 from edgecam.hardware import h264_coder as h264_coder
 from edgecam.matroska import coded_pictures
 from edgecam.types import Image
@@ -57,20 +57,6 @@ class Encoder(Protocol):
 
     def close(self) -> None:
         """Code what waits, hand all of it over, end. Safe to call twice."""
-
-
-def ffmpeg_program() -> str | None:
-    """Path of an ``ffmpeg`` that can write H.264, or None."""
-    path = shutil.which("ffmpeg")
-    if path is None:
-        return None
-    try:
-        listing = subprocess.run(
-            [path, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=10, check=False
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return path if " libx264 " in listing else None
 
 
 class Mpeg4Encoder:

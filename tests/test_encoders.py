@@ -18,7 +18,7 @@ SIZE = (96, 64)
 
 @pytest.fixture(params=["mpeg4", pytest.param("h264", marks=pytest.mark.ffmpeg)])
 def codec(request: pytest.FixtureRequest) -> str:
-    if request.param == "h264" and encoders.ffmpeg_program() is None:
+    if request.param == "h264" and encoders.h264_coder("software") is None:
         pytest.skip("ffmpeg is not installed: apt install ffmpeg")
     return str(request.param)
 
@@ -26,9 +26,9 @@ def codec(request: pytest.FixtureRequest) -> str:
 def make(codec: str, take: Take) -> Encoder:
     if codec == "mpeg4":
         return Mpeg4Encoder(SIZE, take)
-    program = encoders.ffmpeg_program()
-    assert program is not None
-    return H264Encoder(SIZE, take, program)
+    coder = encoders.h264_coder("software")
+    assert coder is not None
+    return H264Encoder(SIZE, take, coder.program, coder.name)
 
 
 def picture(i: int) -> Image:
@@ -93,15 +93,15 @@ def test_ffmpeg_that_does_not_start(tmp_path: Path) -> None:
 
 def test_ffmpeg_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert encoders.ffmpeg_program() is None
+    assert encoders.h264_coder("software") is None
     program = tmp_path / "ffmpeg"
     for listing, found in (("V....D libvpx", False), (" V....D libx264     H.264", True)):
         program.write_text(f"#!/bin/sh\necho '{listing}'\n")
         program.chmod(0o755)
-        assert (encoders.ffmpeg_program() is not None) == found
+        assert (encoders.h264_coder("software") is not None) == found
     assert shutil.which("ffmpeg") == str(program)
     program.write_bytes(b"\x7fELF garbage")
-    assert encoders.ffmpeg_program() is None
+    assert encoders.h264_coder("software") is None
 
 
 def test_opencv_without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from edgecam.sinks.worker import WorkerSink
 from edgecam.types import Packet
 
 _MOST_EVENTS = 1000  # named beside one film
+_LATE = 5.0  # seconds for which an encoder's last pictures are waited for
 _SLACK = 2.0  # seconds that the ring holds more than asked, for an encoder that comes late
 
 
@@ -62,7 +63,7 @@ class ClipsSink(WorkerSink):
         self._told: dict[str, Event] = {}  # last step of each event in the film
         self._wanted: tuple[float, str] | None = None  # a film is to begin then, of that name
         self._until = 0.0  # the film goes on until then
-        self._now = 0.0
+        self._now = self._pushed = self._coded = 0.0  # newest moment, of a picture, of a coded picture
         self._said_short = False
 
     @property
@@ -88,6 +89,7 @@ class ClipsSink(WorkerSink):
                 self._note(event)
         if picture:
             self._coder.push(packet, moment)
+            self._pushed = moment
         self._keep(self._coder.take())
         self._end_if_due()
 
@@ -105,6 +107,7 @@ class ClipsSink(WorkerSink):
 
     def _keep(self, units: list[Unit]) -> None:
         for unit in units:
+            self._coded = unit.at
             self._ring.add(unit)
             if self._movie is not None:
                 self._go_on(self._movie, unit)
@@ -147,6 +150,9 @@ class ClipsSink(WorkerSink):
 
     def _end_if_due(self) -> None:
         if self._open_events or self._now < self._until:
+            return
+        behind = self._coded < min(self._until, self._pushed)
+        if behind and self._now < self._until + _LATE:  # an encoder still holds pictures of it
             return
         if self._movie is not None:
             self._finish_movie()

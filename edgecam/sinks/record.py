@@ -8,9 +8,9 @@ it ends.
 Options:
     fps: at most so many pictures a second; 0 records each.
     codec: ``h264`` needs the ``ffmpeg`` program (``apt install ffmpeg``) and plays everywhere, browsers
-        included; ``mpeg4`` needs nothing, costs half the CPU, makes files twice as large, and plays in VLC,
-        mpv and most players, but in no browser. ``auto`` is ``h264`` where ``ffmpeg`` is installed, else
-        ``mpeg4``.
+        included; a chip does the work where one can. ``mpeg4`` needs nothing, costs half the CPU, makes files
+        twice as large, and plays in VLC, mpv and most players, but in no browser. ``auto`` is ``h264`` where
+        ``ffmpeg`` is installed, else ``mpeg4``.
     raw: the camera's picture, without what the overlay draws.
     overwrite: replace a file of that name; otherwise ``out-1.mp4``, ``out-2.mp4``, ... is written.
 
@@ -21,6 +21,7 @@ it tells nobody that the disk is full. Why not PyAV: it would add 100 MB to a de
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from itertools import count
 from pathlib import Path
@@ -66,13 +67,13 @@ class RecordSink(WorkerSink):
         self._file: BinaryIO | None = None
         self._encoder: encoders.Encoder | None = None
         self._mp4: Mp4Writer | None = None
-        self._program: str | None = None
+        self._coder: encoders.H264Coder | None = None
         self._size = (0, 0)
         self._times: deque[float] = deque()
 
     def _open(self, context: SinkContext) -> None:
-        self._program = None if self._codec == "mpeg4" else encoders.ffmpeg_program()
-        if self._codec == "h264" and self._program is None:
+        self._coder = None if self._codec == "mpeg4" else encoders.h264_coder()
+        if self._codec == "h264" and self._coder is None:
             raise SinkError(
                 "codec=h264 needs the ffmpeg program", "apt install ffmpeg, or choose codec=mpeg4"
             )
@@ -108,8 +109,8 @@ class RecordSink(WorkerSink):
                 f"a picture of {width}x{height} is too small for a video", "use a larger frame size"
             )
         self._size = (width, height)
-        if self._program is not None:
-            return encoders.H264Encoder(self._size, self._store, self._program)
+        if self._coder is not None:
+            return encoders.H264Encoder(self._size, self._store, self._coder.program, self._coder.name)
         return encoders.Mpeg4Encoder(self._size, self._store)
 
     def _store(self, key: bool, data: bytes, config: bytes) -> None:
@@ -121,7 +122,7 @@ class RecordSink(WorkerSink):
 
     @property
     def _used_codec(self) -> str:
-        return "h264" if self._program is not None else "mpeg4"
+        return "h264" if self._coder is not None else "mpeg4"
 
     def _finish(self) -> None:
         if self._file is None:
@@ -133,6 +134,7 @@ class RecordSink(WorkerSink):
                     raise self._encoder.error
             if self._mp4 is not None:
                 self._mp4.close()
+                os.fsync(self._file.fileno())
         except OSError as error:
             if not self.failed:
                 raise self._cut_short(error) from error

@@ -51,7 +51,7 @@ def play(path: Path) -> list[tuple[float, Image]]:
 
 @pytest.fixture(params=["mpeg4", pytest.param("h264", marks=pytest.mark.ffmpeg)])
 def codec(request: pytest.FixtureRequest) -> str:
-    if request.param == "h264" and encoders.ffmpeg_program() is None:
+    if request.param == "h264" and encoders.h264_coder("software") is None:
         pytest.skip("ffmpeg is not installed: apt install ffmpeg")
     return str(request.param)
 

@@ -4,7 +4,7 @@
 #   make run ARGS="--help"         anything that `edgecam run` takes
 #   make test                      linter, type checker and every test this machine can run
 #   make test STRICT=1             the same, but a skipped test is a failure (what CI does)
-#   make test-system               the service on a real systemd alone, with 100 restarts (as root)
+#   make test-system               the service on whole systems, with 100 restarts, a camera and aarch64 in QEMU (as root)
 #   make convert-env               the workstation's environment with TensorFlow, in .venv-convert
 #   make mediapipe-env             the environment in which tests ask MediaPipe, in .venv-mediapipe
 #   make models                    build the bundled models again
@@ -38,7 +38,7 @@ test: $(VENV)/.dev-ready
 	@$(BIN)/python scripts/check.py $(if $(STRICT),--strict) --jobs $(JOBS)
 
 test-system: $(VENV)/.dev-ready
-	@EDGECAM_SYSTEM_RESTARTS=100 $(BIN)/python -m pytest -v -m system tests/system
+	@EDGECAM_SYSTEM_RESTARTS=100 $(BIN)/python -m pytest -rP -v -m "system or virtual" tests/system
 
 lint: $(VENV)/.dev-ready
 	@$(BIN)/python scripts/check.py --lint-only

@@ -42,7 +42,7 @@ class Points:
         return float(numbers[0]), float(numbers[1])
 
     def toml(self, value: Sequence[Point]) -> str:
-        return "[" + ", ".join(f"[{x:g}, {y:g}]" for x, y in value) + "]"
+        return "[" + ", ".join(f"[{x!r}, {y!r}]" for x, y in value) + "]"
 
 
 def check_polygon(points: Sequence[Point]) -> None:

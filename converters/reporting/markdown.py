@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from converters.reporting import curves
 from converters.reporting.charts import decibels
 from converters.reporting.story import (
     Story,
@@ -98,9 +99,12 @@ def _layers(story: Story) -> str:
 
 
 def _about(story: Story) -> str:
-    if not story.about:
+    trained = [(one.step.capitalize(), curves.words(one)) for one in story.training]
+    if not story.about and not trained:
         return ""
-    return "## How it was made\n\n" + "\n".join(f"- {what}: {_plain(value)}" for what, value in story.about)
+    return "## How it was made\n\n" + "\n".join(
+        f"- {what}: {_plain(value)}" for what, value in (*trained, *story.about)
+    )
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.judging.figures import Figures
-from converters.reporting import charts, pictures
+from converters.reporting import charts, curves, pictures
 from converters.reporting.charts import decibels
 from converters.reporting.story import (
     TWIN,
@@ -38,6 +38,7 @@ def render(story: Story) -> str:
         _layers(story),
         _repair(story),
         _confidence(story),
+        curves.sections(story.training),
         _about(story),
     ]
     style = _STYLE.read_text(encoding="utf-8")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from converters.judging.compare import Comparison
 from converters.judging.figures import OTHER, Figures
 from converters.judging.gate import Verdict
 from converters.layers import LayerReport
+from converters.reporting import curves
+from converters.reporting.curves import Trained
 from edgecam.errors import UsageError
 
 TWIN = "float"
@@ -20,6 +23,7 @@ class Story:
     """
     Attributes:
         title: the model's name.
+        training: what trained the model, see :mod:`converters.reporting.curves`.
         about: (what, value) pairs about model, data and making; for the end of the report.
         task: ``classify`` or ``detect``.
         names: the data's classes.
@@ -46,6 +50,7 @@ class Story:
     layers: Mapping[str, LayerReport] = field(default_factory=dict)
     repair: Mapping[str, Any] = field(default_factory=dict)
     histogram: Sequence[int] = ()
+    training: Sequence[Trained] = ()
     about: Sequence[tuple[str, str]] = ()
 
     @property
@@ -80,12 +85,13 @@ class Story:
         return sorted(pairs, key=lambda pair: -pair[2])[:most]
 
 
-def gather(title: str, figures: Mapping[str, Mapping[str, Any] | None]) -> Story:
+def gather(title: str, figures: Mapping[str, Mapping[str, Any] | None], root: Path = Path()) -> Story:
     """The story of a work folder.
 
     Args:
         title: the model's name.
         figures: step -> its figures, None where it has not been run.
+        root: the work folder.
 
     Raises:
         UsageError: nothing has been judged yet.
@@ -107,6 +113,7 @@ def gather(title: str, figures: Mapping[str, Mapping[str, Any] | None]) -> Story
         layers={name: LayerReport.from_dict(entry) for name, entry in judged["layers"].items()},
         repair=judged["repair"],
         histogram=(made.get("calibration") or {}).get("histogram", ()),
+        training=curves.gather(figures, root),
         about=_about(figures),
     )
 

@@ -11,7 +11,7 @@ from converters.work import FIGURES, Work
 
 HTML = "report.html"
 MARKDOWN = "report.md"
-_TOLD = ("data", "quantize", "evaluate", "edgetpu")
+_TOLD = ("data", "quantize", "evaluate", "edgetpu", "train", "distill", "prune", "qat")
 
 
 class ReportStep:
@@ -37,7 +37,7 @@ class ReportStep:
         from converters.reporting.story import gather
 
         title = options["name"] or Path(options["model"]).stem or work.root.name
-        story = gather(title, {step: work.figures(step) for step in _TOLD})
+        story = gather(title, {step: work.figures(step) for step in _TOLD}, work.root)
         with report.progress("writing the report") as advance:
             advance(0, None)
             content = page.render(story).encode()

@@ -15,6 +15,7 @@ from edgecam.types import Array, Floats, Image, Ints
 
 COLOR = (38, 42, 50)  # dark, neither a skin's nor an overlay's
 SQUARES = 4  # along the longer side of a covered box, at most
+_SAMPLES = 8  # pixels along a square that its mean is taken of, at least
 MASK_SQUARES = 12  # along the picture's shorter side, at most
 
 
@@ -54,7 +55,7 @@ def cover_masks(image: Image, masks: tuple[Mask, ...]) -> None:
         inside = np.zeros(part.shape[:2], np.uint8)
         _fill(inside, (corners - (x1, y1)).astype(np.int32), (255,))
         squares = _squares(part, MASK_SQUARES / min(width, height))
-        part[:] = np.where(inside[..., None] > 0, squares, part)
+        cv2.copyTo(squares, inside, part)
 
 
 def polygon(mask: Mask, width: int, height: int) -> Ints:
@@ -81,5 +82,7 @@ def _squares(part: Image, each: float) -> Image:
     """The mean colour of coarse squares; ``each`` is the part of a square that a pixel spans."""
     height, width = part.shape[:2]
     few = max(1, int(width * each)), max(1, int(height * each))
-    small = cv2.resize(part, few, interpolation=cv2.INTER_AREA)
+    skip = max(1, min(width // few[0], height // few[1]) // _SAMPLES)
+    some = np.ascontiguousarray(part[::skip, ::skip])
+    small = cv2.resize(some, few, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)

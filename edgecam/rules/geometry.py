@@ -47,6 +47,13 @@ class Gate:
     def __init__(self, points: Sequence[Point]) -> None:
         self._ends = np.array(points, np.float64)
         self._beside: dict[int, tuple[bool, float, float]] = {}
+        self._aspect = 0.0
+
+    def _fit(self, aspect: float) -> None:
+        """Make the line's ends and its direction those of a picture of this shape, in its heights."""
+        self._aspect, self._scale = aspect, np.array([aspect, 1.0])
+        self._a, self._b = self._ends * self._scale
+        self._along = (self._b - self._a) / np.hypot(*(self._b - self._a))
 
     def cross(self, ids: Sequence[int], anchors: Columns, heights: Columns, aspect: float) -> list[int]:
         """Take the objects of a frame.
@@ -60,13 +67,12 @@ class Gate:
         Returns:
             N numbers: 1 for who crossed to the right of the line (``in``), -1 to the left, 0 for who did not.
         """
-        scale = np.array([aspect, 1.0])
-        a, b = self._ends * scale
-        along = (b - a) / np.hypot(*(b - a))
-        points = anchors * scale
-        off = points - a
+        if aspect != self._aspect:
+            self._fit(aspect)
+        points = anchors * self._scale
+        off = points - self._a
         # The picture's y goes down: what is to the right of the way from a to b is positive.
-        sides = off[:, 1] * along[0] - off[:, 0] * along[1]
+        sides = off[:, 1] * self._along[0] - off[:, 0] * self._along[1]
         clear = np.abs(sides) > BAND * heights
         out = [0] * len(ids)
         rows = zip(ids, sides.tolist(), clear.tolist(), points.tolist(), strict=True)
@@ -75,18 +81,17 @@ class Gate:
                 continue
             before = self._beside.get(name)
             self._beside[name] = (side > 0, x, y)
-            if before is not None and before[0] != (side > 0) and self._between(before[1:], (x, y), a, b):
+            if before is not None and before[0] != (side > 0) and self._between(before[1:], (x, y)):
                 out[i] = 1 if side > 0 else -1
         return out
 
-    @staticmethod
-    def _between(start: Point, end: Point, a: Columns, b: Columns) -> bool:
+    def _between(self, start: Point, end: Point) -> bool:
         """Whether the way from ``start`` to ``end``, on two sides of the line, passes between its ends."""
 
         def turn(p: Columns) -> float:
             return float((end[0] - start[0]) * (p[1] - start[1]) - (end[1] - start[1]) * (p[0] - start[0]))
 
-        return turn(a) * turn(b) <= 0
+        return turn(self._a) * turn(self._b) <= 0
 
     def forget(self, ids: Sequence[int]) -> None:
         """These objects are gone for good."""

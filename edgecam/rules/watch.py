@@ -68,7 +68,7 @@ class _Base:
         self._number = 0
         self._free_at = float("-inf")
         self._labels: Sequence[str] | None = None
-        self._wanted: npt.NDArray[np.int64] | None = None
+        self._wanted: npt.NDArray[np.bool_] | None = None
 
     def _fits(self, work: Work) -> list[int]:
         """The rows that are what the rule asks for, where it asks for them."""
@@ -82,16 +82,19 @@ class _Base:
         if rule.min_size > 0 or rule.max_size < 1:
             fit = fit & (objects.areas >= rule.min_size) & (objects.areas <= rule.max_size)
         if rule.labels:
-            fit = fit & np.isin(objects.class_id, self._class_ids(work.labels))
-        out: list[int] = np.flatnonzero(fit).tolist()
+            fit = fit & self._wants(work)
+        out: list[int] = fit.nonzero()[0].tolist()
         return out
 
-    def _class_ids(self, labels: Sequence[str]) -> npt.NDArray[np.int64]:
-        if self._wanted is None or self._labels is not labels:
-            ids = [i for i, label in enumerate(labels) if label in self.rule.labels]
-            ids += [int(name[1:]) for name in self.rule.labels if name[:1] == "#" and name[1:].isdecimal()]
-            self._labels, self._wanted = labels, np.array(ids, np.int64)
-        return self._wanted
+    def _wants(self, work: Work) -> npt.NDArray[np.bool_]:
+        """Whose label the rule names, bool (N,): a table by class, its last entry for the rest."""
+        if self._wanted is None or self._labels is not work.labels:
+            ids = {i for i, label in enumerate(work.labels) if label in self.rule.labels}
+            ids |= {int(name[1:]) for name in self.rule.labels if name[:1] == "#" and name[1:].isdecimal()}
+            self._labels, self._wanted = work.labels, np.zeros(max(ids, default=0) + 2, bool)
+            self._wanted[list(ids)] = True
+        out: npt.NDArray[np.bool_] = self._wanted[np.minimum(work.objects.class_id, len(self._wanted) - 1)]
+        return out
 
     def _start(
         self, work: Work, rows: Sequence[int], direction: Direction | Literal[""] = ""

@@ -172,7 +172,8 @@ class Environment:
         launcher.chmod(0o755)
 
     def _try(self, new: Path) -> None:
-        code = "import cv2, numpy, edgecam.build, edgecam.catalogue as c; assert c.bundled()"
+        modules = "cv2, numpy, edgecam.build, edgecam.sinks.web.server, edgecam.sinks.web.site"
+        code = f"import {modules}, edgecam.catalogue as c; assert c.bundled()"
         tried = subprocess.run(
             [new / "bin" / "python3", "-I", "-c", code], capture_output=True, text=True, check=False
         )

@@ -12,7 +12,7 @@ from edgecam.errors import EdgecamError
 from edgecam.install import units
 from edgecam.install.environment import COMPLETE, Environment
 from edgecam.install.layout import GROUPS, USER, Instance, Layout
-from edgecam.install.steps import Command, File, Folder, Link, Owner, Records, Remove, Step
+from edgecam.install.steps import Command, File, Folder, Link, Owner, Prune, Records, Remove, Step
 
 BACKOFF_SINCE = 254
 
@@ -108,6 +108,7 @@ def uninstall(instance: Instance, purge: bool) -> list[Step]:
     if not any(other.unit_file == instance.unit_file for other in others):
         drop_in = instance.unit_file.with_name(instance.unit_file.name + ".d") / "backoff.conf"
         steps += [Remove(instance.unit_file, records), Remove(drop_in, records)]
+        steps.append(Remove(drop_in.parent) if purge else Prune(drop_in.parent))
     if purge:
         steps += [Remove(instance.config, records)]
         steps += [Remove(instance.state)] if instance.name else []

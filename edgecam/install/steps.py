@@ -204,6 +204,23 @@ class Remove:
 
 
 @dataclass(frozen=True)
+class Prune:
+    """A folder in which nothing is left."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"remove {self.path}/ if it is empty"
+
+    def needed(self) -> bool:
+        return self.path.is_dir() and not any(self.path.iterdir())
+
+    def apply(self) -> str:
+        self.path.rmdir()
+        return ""
+
+
+@dataclass(frozen=True)
 class Command:
     """A program that is run.
 

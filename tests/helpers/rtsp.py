@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,15 +25,22 @@ raise SystemExit(bool(missing))
 
 
 class RtspServer:
-    """A server process on 127.0.0.1. Skips the test where GStreamer's RTSP server is not installed."""
+    """A server process on 127.0.0.1. Skips the test where GStreamer's RTSP server is not installed.
 
-    def __init__(self, user: str = "", password: str = "", digest: bool = False) -> None:
+    Args:
+        through: a command that runs it elsewhere: in another network.
+    """
+
+    def __init__(
+        self, user: str = "", password: str = "", digest: bool = False, through: Sequence[str] = ()
+    ) -> None:
         if (
             not Path(PYTHON).exists()
             or subprocess.run([PYTHON, "-c", _CHECK], capture_output=True).returncode
         ):
             pytest.skip(f"GStreamer's RTSP server is not installed: apt install {PACKAGES}")
         self._login = ["--user", user, "--password", password, *(["--digest"] if digest else [])]
+        self._through = through
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
 
@@ -41,7 +49,13 @@ class RtspServer:
 
     def start(self) -> None:
         """Start it, again at the port that it had."""
-        command = [PYTHON, str(Path(__file__).with_name("rtsp_server.py")), "--port", str(self.port)]
+        command = [
+            *self._through,
+            PYTHON,
+            str(Path(__file__).with_name("rtsp_server.py")),
+            "--port",
+            str(self.port),
+        ]
         login = self._login if self._login[1] else []
         self._process = subprocess.Popen(
             [*command, *login], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

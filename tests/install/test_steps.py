@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecam.errors import EdgecamError
-from edgecam.install.steps import Command, File, Folder, Link, Records, Remove, apply
+from edgecam.install.steps import Command, File, Folder, Link, Prune, Records, Remove, apply
 
 
 @pytest.fixture
@@ -86,6 +86,16 @@ def test_remove_takes_files_links_and_folders(tmp_path: Path) -> None:
         assert Remove(tmp_path / name).needed()
         Remove(tmp_path / name).apply()
         assert not Remove(tmp_path / name).needed()
+
+
+def test_an_empty_folder_goes_and_a_full_one_stays(tmp_path: Path) -> None:
+    step = Prune(tmp_path / "unit.d")
+    assert not step.needed()
+    step.path.mkdir()
+    (step.path / "mine.conf").touch()
+    assert not step.needed()
+    (step.path / "mine.conf").unlink()
+    assert step.needed() and step.apply() == "" and not step.path.exists()
 
 
 def test_a_command_that_fails_says_what_it_said(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
 """A Debian with its own systemd as PID 1, in namespaces of this machine: it boots in a second.
 
-Its root is a debootstrap from the mirror that this machine's own apt uses, made once and kept in
-$EDGECAM_SYSTEM (default ~/.cache/edgecam-system); what a test writes lies in a layer above it. The repository
-and the environment of the tests are there under the same paths, read-only, so `edgecam service install` is
-started as a user does who has a clone.
+Its root is a debootstrap (see debian.py); what a test writes lies in a layer above it. The repository and the
+environment of the tests are there under the same paths, read-only, so `edgecam service install` is started as
+a user does who has a clone.
 
     python -m tests.system.machine COMMAND...      run a command in it by hand
 """
@@ -12,24 +11,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.vm.kernel import Unavailable as Unavailable
+from tests.vm.kernel import need
+
+from .debian import CACHE, own_suite, rootfs
+
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("EDGECAM_SYSTEM", Path.home() / ".cache" / "edgecam-system"))
-PACKAGES = "systemd,systemd-sysv,dbus,iproute2,udev,python3,procps,passwd"
-#: The release whose Python is the one that the tests run under: packages are made for one version of it.
-SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 PROGRAMS = {
-    "debootstrap": "debootstrap",
     "unshare": "util-linux",
     "nsenter": "util-linux",
     "pivot_root": "util-linux",
@@ -68,65 +66,12 @@ exec env -i container=edgecam-test PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb 
 """
 
 
-class Unavailable(Exception):
-    """Something that the machine needs is missing; the text says what to install."""
-
-
-def check() -> str:
-    """The suite to boot; raises :class:`Unavailable` if it cannot run here."""
-    for program, package in PROGRAMS.items():
-        if shutil.which(program) is None:
-            raise Unavailable(f"{program} is not installed: apt install {package}")
+def check() -> None:
+    """Raise :class:`Unavailable` if a machine cannot run here."""
+    need(PROGRAMS)
     if os.geteuid() != 0:
         raise Unavailable("namespaces with their own systemd are made by root only: run as root")
-    suite = SUITES.get(sys.version_info[:2])
-    if suite is None:
-        raise Unavailable("the system tests need the Python of Debian 12 or 13: run them under 3.11 or 3.13")
     _cgroups()
-    return suite
-
-
-def rootfs(suite: str) -> Path:
-    """The root of a small Debian, made on first use."""
-    home = CACHE / f"{suite}-{re.sub('[^a-z0-9]+', '-', PACKAGES)}"
-    if not (home / "complete").exists():
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True)
-        command = [
-            "debootstrap",
-            "--variant=minbase",
-            f"--include={PACKAGES}",
-            suite,
-            str(home / "root"),
-            _mirror(),
-        ]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=_quiet()
-        )
-        if done.returncode:
-            raise Unavailable(f"debootstrap cannot make a {suite}: {done.stdout.strip()[-300:]}")
-        (home / "root/etc/machine-id").write_text("")
-        for timer in (home / "root/etc/systemd/system").glob("*.wants/*.timer"):
-            timer.unlink()
-        (home / "complete").touch()
-    return home / "root"
-
-
-def _quiet() -> dict[str, str]:
-    return {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-
-
-def _mirror() -> str:
-    """The mirror that this machine's apt uses."""
-    places = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
-    for place in places:
-        with contextlib.suppress(OSError):
-            match = re.search(
-                r"^(?:URIs:|deb(?: \[[^]]*\])?)\s+(\S+/debian/?)(?:\s|$)", place.read_text(), re.MULTILINE
-            )
-            if match:
-                return match[1]
-    raise Unavailable("apt has no source to make a Debian from: see sources.list(5)")
 
 
 def _cgroups() -> Path:
@@ -138,26 +83,38 @@ def _cgroups() -> Path:
 
 
 class Machine:
-    """Booted by :meth:`boot`; what was written stays over :meth:`halt` until :meth:`close`."""
+    """Booted by :meth:`boot`; what was written stays over :meth:`halt` until :meth:`close`.
 
-    def __init__(self) -> None:
-        self._base = rootfs(check())
+    Args:
+        suite: the release; without one that whose Python is the one of the tests, and then the tests' own
+            environment is there too.
+
+    Attributes:
+        share: for files that both sides write: this folder, under the same path inside.
+        program: the user's own edgecam, as a command.
+    """
+
+    def __init__(self, suite: str = "") -> None:
+        check()
+        self.suite = suite or own_suite()
+        self._base = rootfs(self.suite)
         self._folder = Path(tempfile.mkdtemp(prefix="edgecam-system-"))
         for name in ("layer/upper", "layer/work", "work", "share"):
             (self._folder / name).mkdir(parents=True)
         self._cgroup = _cgroups() / self._folder.name
         self._process: subprocess.Popen[bytes] | None = None
         self._init = 0
-        # For files that both sides write: this folder, under the same path inside.
         self.share = self._folder / "share"
         # A clone that nobody edits meanwhile: the service's copy is made anew when a file of it changes.
         self.clone = self.share / "clone"
         for name in ("edgecam", "models", "systemd"):
             shutil.copytree(ROOT / name, self.clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+        self.program = ["env", f"PYTHONPATH={self.clone}", str(Path(sys.prefix) / "bin/edgecam")]
 
     def boot(self) -> Machine:
         self._cgroup.mkdir()
-        shared = [ROOT, Path(sys.base_prefix), Path(sys.prefix), self.share]
+        shared = [ROOT, Path(sys.base_prefix), Path(sys.prefix)] if self.suite == own_suite() else []
+        shared += [CACHE, self.share]
         environment = {
             "PATH": os.environ["PATH"],
             "BASE": str(self._base),
@@ -231,9 +188,29 @@ class Machine:
         return done
 
     def edgecam(self, *arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
-        """The user's own edgecam, from the environment of the tests and a clone."""
-        program = Path(sys.prefix) / "bin/edgecam"
-        return self.run("env", f"PYTHONPATH={self.clone}", program, *arguments, **more)
+        """The user's own edgecam."""
+        return self.run(*self.program, *arguments, **more)
+
+    def put(self, path: str, text: str) -> None:
+        """Write a file inside."""
+        self.path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.path(path).write_text(text)
+
+    def through_its_network(self, *command: str) -> list[str]:
+        """A command of this machine that has the network of that one."""
+        return ["nsenter", "--target", str(self._init), "--net", *command]
+
+    @contextlib.contextmanager
+    def files(self) -> Iterator[Path]:
+        """All files of the machine, which must be halted, as a folder of this one; read-only."""
+        place = self._folder / "files"
+        place.mkdir(exist_ok=True)
+        layers = f"lowerdir={self._folder}/layer/upper:{self._base}"
+        subprocess.run(["mount", "-t", "overlay", "-o", f"ro,{layers}", "overlay", str(place)], check=True)
+        try:
+            yield place
+        finally:
+            subprocess.run(["umount", str(place)], check=True)
 
     def path(self, inside: str) -> Path:
         """A file inside, as this side sees it."""

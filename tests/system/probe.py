@@ -1,4 +1,7 @@
-"""Tries what a hardened service must not be able to, and prints what came of it as JSON."""
+"""Tries what a hardened service must not be able to, and prints what came of it as JSON.
+
+Devices that are named as arguments are opened too.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 
 def ptrace() -> None:
@@ -30,8 +34,8 @@ def connect(host: str, port: int) -> None:
         sock.sendto(b"x", (host, port))
 
 
-def device(path: str) -> None:
-    os.close(os.open(path, os.O_RDONLY))
+def device(path: str, how: int = os.O_RDONLY) -> None:
+    os.close(os.open(path, how))
 
 
 def writes(path: str) -> None:
@@ -69,7 +73,8 @@ TRIES: dict[str, Callable[[], object]] = {
 
 if __name__ == "__main__":
     said = {}
-    for name, attempt in TRIES.items():
+    named = {path: partial(device, path, os.O_RDWR) for path in sys.argv[1:]}
+    for name, attempt in {**TRIES, **named}.items():
         try:
             attempt()
             said[name] = ""

@@ -2,8 +2,6 @@
 
 Its root is a folder of this machine, read-only; what is written inside stays in the guest's memory. It is
 emulated (no /dev/kvm is needed), also for another processor: the Raspberry Pi's, aarch64.
-
-    python -m tests.system.virtual [arm64] COMMAND...      run a command in it by hand
 """
 
 from __future__ import annotations

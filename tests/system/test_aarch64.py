@@ -1,0 +1,113 @@
+"""edgecam on the processor of a Raspberry Pi: a Debian for aarch64, emulated, with a camera of its kernel."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecam.sources import demo
+from tests.vm.kernel import Unavailable
+
+from . import debian, packages
+from .virtual import Virtual
+
+pytestmark = pytest.mark.virtual
+
+EDGECAM = "/opt/env/bin/edgecam"
+PICTURE = Path(demo.__file__).parent / "assets" / "wall.jpg"
+MODELS = ("detect-coco", "classify-person", "face")
+SNAPSHOT = (
+    "import base64, urllib.request as u; "
+    "print(base64.b64encode(u.urlopen('http://127.0.0.1:8080/snapshot.jpg?raw=1').read()).decode())"
+)
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Virtual]:
+    """Switched on, with edgecam installed by pip from wheels."""
+    try:
+        root = debian.unpacked("arm64", "bookworm")
+        wheels = packages.wheels(debian.SUITES["bookworm"], "aarch64")
+        own = tmp_path_factory.mktemp("wheel")
+        packages.wheel(own)
+        guest = Virtual(root, "arm64", {"/srv/wheels": wheels, "/srv/own": own}, memory=4096)
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+    with guest:
+        guest.run("python3", "-m", "venv", "/opt/env", timeout=900)
+        command = "/opt/env/bin/pip install --no-index --find-links /srv/wheels /srv/own/edgecam-*.whl"
+        said = guest.run("sh", "-c", command, timeout=1800).stdout
+        print(said.strip().splitlines()[-1])
+        yield guest
+
+
+def test_it_is_what_a_raspberry_pi_has(guest: Virtual) -> None:
+    assert guest.run("uname", "-m").stdout.strip() == "aarch64"
+    assert guest.run("ps", "-o", "comm=", "-p", "1").stdout.strip() == "systemd"
+    said = guest.run(EDGECAM, "doctor", "demo:", "--json", check=False, timeout=900).stdout
+    found = {entry["check"]: entry for entry in json.loads(said)["findings"]}
+    assert "aarch64" in found["Python"]["seen"]
+    assert found["interpreter"]["level"] == "ok" and found["model"]["level"] == "ok"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_same_answers_as_on_this_machine(guest: Virtual, model: str) -> None:
+    guest.run("sh", "-c", "base64 -d > /srv/wall.jpg", text=base64.b64encode(PICTURE.read_bytes()).decode())
+    arguments = ["image", "--no-copies", "--model", model]
+    theirs = guest.run(EDGECAM, *arguments, "/srv/wall.jpg", timeout=600).stdout
+    compare(theirs, here(*arguments, str(PICTURE)))
+
+
+def here(*arguments: str) -> str:
+    command = [sys.executable, "-m", "edgecam", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def compare(theirs: str, ours: str) -> None:
+    """The same labels in the same order, with about the same scores: kernels round differently."""
+    there, here = answers(theirs), answers(ours)
+    print(f"aarch64 {there[:3]}, {len(there)} in all; here {here[:3]}")
+    assert [label for label, _ in there[:1]] == [label for label, _ in here[:1]]
+    assert sorted(label for label, _ in there) == sorted(label for label, _ in here)
+    for (_, one), (_, other) in zip(sorted(there), sorted(here), strict=True):
+        assert one == pytest.approx(other, abs=0.03)
+
+
+def answers(text: str) -> list[tuple[str, float]]:
+    record: dict[str, Any] = json.loads(text)["pictures"][0]
+    rows = record.get("detections") or record.get("classes") or []
+    return [(row["label"], row["score"]) for row in rows]
+
+
+def test_a_minute_on_a_camera(guest: Virtual, tmp_path: Path) -> None:
+    guest.load("vivid", "n_devs=1 node_types=0x1")
+    run = [EDGECAM, "run", "/dev/video0", "--model", "classify-person", "--duration", "60"]
+    guest.run(
+        *("systemd-run", "--unit", "run", "--property", "StandardError=journal"),
+        *(*run, "--sink", "jsonl:/srv/out.jsonl", "--sink", "web:"),
+    )
+    picture = ""
+    while not picture:
+        picture = guest.run("python3", "-c", SNAPSHOT, check=False).stdout.strip()
+    guest.run("sh", "-c", "while systemctl is-active --quiet run; do sleep 1; done", timeout=300)
+    said = guest.run("journalctl", "-u", "run", "-o", "cat").stdout
+    assert "60 s are over" in said, said
+    lines = guest.run("cat", "/srv/out.jsonl").stdout.splitlines()
+    records = [json.loads(line) for line in lines]
+    print(f"{len(records)} frames in 60 s, emulated")
+    assert len(records) > 30 and {record["state"] for record in records[5:]} == {"running"}
+    assert records[-1]["time"] - records[0]["time"] > 40
+    top = {record["classes"][0]["label"] for record in records}
+    # The very picture of the camera, judged on this machine.
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(base64.b64decode(picture))
+    ours = answers(here("image", "--no-copies", "--model", "classify-person", str(path)))
+    print(f"on the camera {top}; the same picture here {ours[:2]}")
+    assert top == {ours[0][0]}

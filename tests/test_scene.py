@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -90,6 +91,16 @@ def test_edgecam_config_shows_them(kind: str, tmp_path: Path, capsys: pytest.Cap
 def test_the_examples_are_good() -> None:
     for name in ("zone", "line", "rule"):
         assert OPTIONS[name].kind.parse(OPTIONS[name].example)
+
+
+def test_the_settings_in_the_documentation_are_good(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "events.md").read_text(encoding="utf-8")
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    settings = load(file=write(tmp_path, example), environ={}).settings
+    check_labels(settings.scene, ("person", "dog", "car"), "detect")
+    assert len(settings.rule) == 4 and settings.zone and settings.line
+    for name in (f.name for f in dataclasses.fields(Rule)):
+        assert f"`{name}`" in text
 
 
 # -- what is wrong

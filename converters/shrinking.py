@@ -48,7 +48,8 @@ class Shrinking:
     def __init__(self, work: Work, options: Mapping[str, Any], report: Report) -> None:
         if not options["model"]:
             raise UsageError("no model is named", "run the step train first, or add --model FILE")
-        self.plan = Plan.from_options(options)
+        # No training at all between two cuts is a choice, too.
+        self.plan = Plan.from_options({**options, "epochs": max(1, options["epochs"])})
         jobs.begin(self.plan)
         path, data = Path(options["model"]), jobs.dataset(work)
         self.model = files.load_model(path)
@@ -159,4 +160,5 @@ def said_of(found: Fitted) -> dict[str, Any]:
         "seconds": found.seconds,
         "loss": found.history[-1]["loss"] if found.history else None,
         "stopped": found.stopped,
+        "history": found.history,
     }

@@ -61,11 +61,24 @@ def prune(report: Report, *, work: str, options: Mapping[str, Any], mark: str, o
         "target": asdict(target) if target is not None else {"kind": "zeros", "wanted": options["sparsity"]},
         "met": method.met(rows[-1]["reached"]),
         "rounds": rows,
-        "macs": [full, left.macs],
-        "parameters": [rows[0]["parameters"], left.parameters],
+        "history": _history(rows),
+        "seconds": round(sum(row["fit"]["seconds"] for row in rows if "fit" in row), 2),
+        "network": task.model.name,
+        "before": {"macs": full, "parameters": rows[0]["parameters"]},
+        "macs": left.macs,
+        "parameters": left.parameters,
         "plan": asdict(task.plan),
         "files": [out],
     }
+
+
+def _history(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The epochs of all rounds, numbered through."""
+    out: list[dict[str, Any]] = []
+    for row in rows:
+        for epoch in row["fit"].pop("history") if "fit" in row else ():
+            out.append({**epoch, "epoch": len(out) + 1, "round": row["round"]})
+    return out
 
 
 def _target(options: Mapping[str, Any]) -> Target | None:

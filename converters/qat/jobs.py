@@ -56,8 +56,9 @@ def qat(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out
         "rounded": rounded,
         "tuned": tuned,
         "ranges": learnt,
-        "fit": said_of(fitted),
-        "history": fitted.history,
+        **said_of(fitted),
+        "parameters": int(folded.count_params()),
+        "network": task.model.name,
         "plan": asdict(task.plan),
         "files": [out],
     }

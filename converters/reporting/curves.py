@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from converters.reporting import shrunk
 from converters.reporting.svg import Drawing, Scale
 
 STEPS = ("train", "distill", "prune", "qat")
@@ -58,6 +59,8 @@ def words(trained: Trained) -> str:
         parts.append(f"{made['seconds'] / 60:.1f} minutes")
     if made.get("parameters"):
         parts.insert(0, f"{made.get('network') or 'network'}, {made['parameters']:,} parameters")
+    if made.get("before"):
+        parts.insert(1, shrunk.words(made))
     if made.get("best"):
         parts.append(f"best score {100 * made['best']['score']:.1f}% in epoch {made['best']['epoch']}")
     if made.get("kept"):
@@ -112,6 +115,7 @@ def sections(every: Sequence[Trained]) -> str:
             "<span><i class='best'></i>validation pictures, mean recall</span></div>"
         )
         body = f"{legend}<div class='scroll'><div class='chart'>{chart(trained)}</div></div>{_sheet(trained)}"
+        body += shrunk.table(made) if (made := trained.figures).get("rounds") else ""
         out.append(
             f"<section><h2>How it learnt: {escape(trained.step)}</h2>"
             f"<p class='note'>{escape(words(trained))}.</p>{body}</section>"

@@ -46,8 +46,9 @@ def models(options: Mapping[str, Any]) -> Iterable[Path]:
 class PruneStep:
     """Writes ``pruned.keras``.
 
-    Figures: ``kind``, ``by``, ``target``, ``met``, ``macs`` and ``parameters`` (before, after), ``rounds`` (a
-    row a round, see :meth:`converters.pruning.rounds.Rounds.run`), ``plan``.
+    Figures: ``kind``, ``by``, ``target``, ``met``, ``network``, ``macs`` and ``parameters``, what they were
+    ``before``, ``rounds`` (a row a round, see :meth:`converters.pruning.rounds.Rounds.run`), ``seconds``,
+    ``history`` (a row an epoch), ``plan``.
     """
 
     name = "prune"

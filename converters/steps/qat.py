@@ -19,8 +19,8 @@ class QatStep:
     the ranges of its tensors, which the step ``quantize`` takes over.
 
     Figures: ``float``, ``rounded`` and ``tuned`` (accuracy before, of the rounded network without training,
-    and after; {} without validation pictures), ``ranges`` (tensor -> least and greatest value), ``fit``,
-    ``history``, ``plan``.
+    and after; {} without validation pictures), ``ranges`` (tensor -> least and greatest value),
+    ``network``, ``parameters``, ``epochs``, ``seconds``, ``history``, ``stopped``, ``plan``.
     """
 
     name = "qat"

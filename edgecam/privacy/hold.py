@@ -6,7 +6,7 @@ import numpy as np
 
 from edgecam.types import Floats
 
-GROWTH = 0.5  # of a box's size added on each side for each second that it was not seen: its object may move
+GROWTH = 0.25  # of a box's size added on each side for each second that it was not seen: its object may move
 _SAME = 0.1  # overlap (intersection over union) from which a new box takes the place of a held one
 
 

@@ -70,6 +70,11 @@ def held(model: Any, held_masks: list[Array]) -> Iterator[None]:
             variable.constraint = None
 
 
+def still_zero(model: Any) -> AbstractContextManager[None]:
+    """While inside, what is zero stays zero."""
+    return held(model, [(variable.numpy() != 0).astype(np.float32) for variable in kernels(model)])
+
+
 class _Masked:
     def __init__(self, mask: Array) -> None:
         self._mask = mask
@@ -129,7 +134,7 @@ class Sparse:
 
     def holding(self, network: Any) -> AbstractContextManager[None]:
         """While inside, what is zero stays zero."""
-        return held(network, [(v.numpy() != 0).astype(np.float32) for v in kernels(network)])
+        return still_zero(network)
 
     def met(self, reached: float) -> bool:
         """Whether that is enough."""

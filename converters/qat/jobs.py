@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from converters.pruning import sparse
 from converters.qat import folding, simulate
 from converters.qat.learnt import RANGES
 from converters.shrinking import Shrinking, said_of
@@ -44,7 +45,8 @@ def qat(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out
         report.line(
             f"before: right {_percent(before)} in float, {_percent(rounded)} rounded to int8 without training"
         )
-    fitted = task.fine_tune(network, options["epochs"], folder.path(FOLDER), mark)
+    with sparse.still_zero(network):  # after unstructured pruning
+        fitted = task.fine_tune(network, options["epochs"], folder.path(FOLDER), mark)
     tuned = task.accuracy(network)
     if tuned:
         report.line(f"after: right {_percent(tuned)} rounded to int8")

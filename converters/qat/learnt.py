@@ -26,7 +26,8 @@ def with_ranges(path: Path, model: Any, source: Source) -> Source:
     from converters.qat import simulate
 
     try:
-        marked = simulate.for_converter(model, {name: (low, high) for name, (low, high) in found.items()})
+        limits = {name: (float(low), float(high)) for name, (low, high) in found.items()}
+        marked = simulate.for_converter(model, limits)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{path}: its ranges cannot be read ({error})", "run the step qat again") from error
     names = {layer.name.removeprefix(simulate.PREFIX) for layer in marked.layers}

@@ -57,6 +57,22 @@ def test_from_training_to_the_int8_file(work: Work) -> None:
     }
 
 
+def test_zeros_of_a_pruning_stay(work: Work) -> None:
+    from converters.pruning import sparse
+    from converters.training import files
+
+    model = files.load_model(work.path("trained.keras"))
+    with sparse.held(model, sparse.masks(model, 0.6)):
+        pass
+    files.save_model(model, work.path("sparse.keras"), files.note(work.path("trained.keras")))
+    train(work, model=str(work.path("sparse.keras")), epochs=1)
+    trained = files.load_model(work.path("qat.keras"))
+    assert sparse.zeros(trained) == pytest.approx(0.6, abs=0.01)
+    assert not np.array_equal(
+        trained.get_layer("logits").get_weights()[0], model.get_layer("logits").get_weights()[0]
+    )
+
+
 def test_ranges_of_another_network_are_refused(work: Work) -> None:
     from converters import keras_io
     from converters.training import files

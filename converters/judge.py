@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int | None], None]
 _MOST_WORKERS = 8  # each holds all models in memory
+_BATCH = 8  # pictures that a thread takes at once
 _FOR_LATENCY = 8  # pictures to measure with, in turn
 
 
@@ -96,7 +97,7 @@ def judge_all(
         runners = {name: stack.enter_context(Runner(path, threads)) for name, path in models.items()}
         _check(runners, samples)
         answers = {name: Answers(Translation(r.spec, _outputs(r), names)) for name, r in runners.items()}
-        run = _Pass(models, answers, stack)
+        run = Pass(models, answers, stack)
         run.through(samples, progress or (lambda done, total: None))
         truth = _truths(run.seen, samples)
         latency = latencies(runners, run.images)
@@ -109,7 +110,7 @@ def judge_all(
     return Judged(found, answers, truth)
 
 
-class _Pass:
+class Pass:
     """All models over all pictures, once.
 
     Each thread reads its pictures and runs its own single-threaded copies of the models: with the same cores
@@ -131,27 +132,36 @@ class _Pass:
 
     def through(self, samples: Sequence[Sample], progress: Progress) -> None:
         began = time.monotonic()
-        for done, (sample, found) in enumerate(ahead(self._answer, samples, self._workers), 1):
-            if found:
-                self.seen.append(sample)
-                for name, answer in found.items():
-                    self._answers[name].add(answer)
+        batches = [samples[n : n + _BATCH] for n in range(0, len(samples), _BATCH)]
+        done = 0
+        for batch, found in zip(batches, ahead(self._answer_all, batches, self._workers), strict=True):
+            for sample, answers in zip(batch, found, strict=True):
+                if answers:
+                    self.seen.append(sample)
+                    for name, answer in answers.items():
+                        self._answers[name].add(answer)
+            done += len(batch)
             progress(done, len(samples))
         self.seconds = time.monotonic() - began
         if not self.seen:
             raise UsageError("not one of the pictures could be read", "name a folder of good pictures")
 
-    def _answer(self, sample: Sample) -> tuple[Sample, dict[str, tuple[Result, Result]]]:
-        """On another thread: from the file to every model's answer."""
+    def _answer_all(self, batch: Sequence[Sample]) -> list[dict[str, tuple[Result, Result]]]:
+        """On another thread. Several pictures at a time: handing over each by itself costs as much as a fast
+        network."""
+        return [self._answer(sample) for sample in batch]
+
+    def _answer(self, sample: Sample) -> dict[str, tuple[Result, Result]]:
+        """From the file to every model's answer; empty where it cannot be read."""
         try:
             image = read(sample.path)
         except FrameError as error:
             log.warning("left out: %s", error.message)
             self.skipped.append(str(sample.path))
-            return sample, {}
+            return {}
         if len(self.images) < _FOR_LATENCY:
             self.images.append(image)
-        return sample, {name: runner.run(image) for name, runner in self._own().items()}
+        return {name: runner.run(image) for name, runner in self._own().items()}
 
     def _own(self) -> dict[str, Runner]:
         """This thread's models."""

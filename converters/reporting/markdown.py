@@ -51,7 +51,7 @@ def _variants(story: Story) -> str:
                 percent(found.accuracy.headline),
                 signed(headline_points(comparison)) if comparison else "",
                 percent(found.accuracy.top5) if story.task == "classify" else percent(found.accuracy.ap),
-                percent(found.accuracy.ece),
+                *([percent(found.accuracy.ece)] if story.task == "classify" else []),
                 percent(comparison.agreement) if comparison else "",
                 milliseconds(found.invoke_ms),
                 megabytes(found.bytes),
@@ -59,8 +59,8 @@ def _variants(story: Story) -> str:
                 "" if verdict is None else "yes" if verdict.passed else "no",
             ]
         )
-    second = "top-5" if story.task == "classify" else "AP"
-    heads = ["", story.twin.accuracy.headline_name, "points", second, "ECE", "agrees"]
+    own = ["top-5", "ECE"] if story.task == "classify" else ["AP"]
+    heads = ["", story.twin.accuracy.headline_name, "points", *own, "agrees"]
     return _table([*heads, "latency", "size", "MACs", "passes"], rows)
 
 

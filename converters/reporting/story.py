@@ -134,7 +134,7 @@ def _about(figures: Mapping[str, Mapping[str, Any] | None]) -> list[tuple[str, s
         numbers = f"mean {way['mean']}, std {way['std']}"
         rows.append(("Preprocessing", f"{way['name']} ({way['color']}, {numbers})"))
     if "calibration" in made:
-        kind = "of other" if made.get("options", {}).get("calibrate_on") else "training"
+        kind = "other" if made.get("options", {}).get("calibrate_on") else "training"
         rows.append(("Calibration", f"{made['calibration']['pictures']} {kind} pictures"))
     rows += [
         (f"Converter of {entry['recipe']}", f"{entry['converter']}, {entry['seconds']:.0f} s")

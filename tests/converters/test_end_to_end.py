@@ -11,6 +11,8 @@ import pytest
 
 from converters.work import Work
 from edgecam import jpeg
+from edgecam.errors import UsageError
+from tests.helpers.steps import Heard
 
 pytestmark = pytest.mark.convert
 
@@ -260,6 +262,22 @@ def test_an_uneven_network_is_repaired(
     assert found["models"]["int8-repaired"]["bytes"] > found["models"]["int8"]["bytes"]
     assert (work.figures("embed") or {})["variant"] == "int8-repaired"
     assert "good enough to ship" in work.path("report.html").read_text(encoding="utf-8")
+
+
+def test_litert_s_quantizer_is_repaired_too(uneven: Path, pictures: Path, tmp_path: Path) -> None:
+    arguments = ("--data", pictures, "--preprocess", "-1..1", "--work", tmp_path, "--recipes", "int8-litert")
+    assert convert("quantize", uneven, *arguments, "--repair") == 0
+    found = Work(tmp_path).figures("evaluate") or {}
+    assert found["models"]["int8-litert"]["accuracy"]["top1"] < 0.7
+    assert found["chosen"] == "int8-litert-repaired"
+    assert found["verdicts"]["int8-litert-repaired"]["passed"]
+
+
+def test_what_cannot_be_repaired_is_said(done: Work) -> None:
+    from converters import layers, repair
+
+    with pytest.raises(UsageError, match="dynamic cannot be repaired: layers are kept in float only where"):
+        repair.search(done, "dynamic", "x.tflite", layers.LayerReport(0, ()), lambda _: (True, 1.0), Heard())
 
 
 def test_a_layer_kept_in_float_by_a_recipe_of_ones_own(network: Path, tmp_path: Path) -> None:

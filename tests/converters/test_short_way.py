@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from converters import variants
 from converters.work import Work
 from edgecam import contract
 from tests.converters import models_for_tests
+from tests.helpers.edgetpu_compiler import ALL_MAPPED, PARTLY_MAPPED, install
 
 pytestmark = pytest.mark.convert
 
@@ -148,3 +150,43 @@ def test_a_full_disk_is_a_line(models: Path, pictures: Path, tmp_path: Path) -> 
     assert leftovers(work) == []
     assert not (work / "int8.tflite").exists()
     assert json.loads((work / "figures" / "data.json").read_text())["figures"]["task"] == "classify"
+
+
+def test_the_edgetpu_recipe_without_and_with_the_compiler(
+    models: Path, pictures: Path, tmp_path: Path
+) -> None:
+    """The compiler is a stand-in that says in the real one's words that it has mapped all."""
+    work = Work(tmp_path / "work")
+    arguments = ["edgetpu", "--model", models / "colours.keras", "--data", pictures, "--work", work.root]
+    path = [folder for folder in os.environ["PATH"].split(os.pathsep) if "edgetpu" not in folder]
+
+    def convert(*folders: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND[:-1], "run", *map(str, arguments)],
+            env={**os.environ, "PATH": os.pathsep.join([*folders, *path])},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    alone = convert()
+    assert alone.returncode == 0, alone.stderr
+    assert "not compiled: edgetpu_compiler " in alone.stderr
+    found = work.figures("edgetpu")
+    assert found is not None
+    assert found["compiled"] is None
+    install(tmp_path / "bin", ALL_MAPPED)
+    mapped = convert(str(tmp_path / "bin"))
+    assert mapped.returncode == 0, mapped.stderr
+    assert "embed: done already" in mapped.stderr
+    found = work.figures("edgetpu")
+    assert found is not None
+    assert found["compiled"]["on_cpu"] == 0
+    spec = contract.read(work.path("colours_edgetpu.tflite"))
+    assert spec is not None
+    assert spec.labels == models_for_tests.NAMES
+    install(tmp_path / "bin", PARTLY_MAPPED)
+    partly = convert(str(tmp_path / "bin"))
+    assert partly.returncode == 3
+    assert "the recipe wants all on the Edge TPU" in partly.stderr

@@ -7,6 +7,7 @@ What is kept in memory is one number a day, however many files there are.
 from __future__ import annotations
 
 import contextlib
+import heapq
 import logging
 import re
 import shutil
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MOST_FREE = 1 << 30
 _FREE_SHARE = 0.05
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class Retention:
     limits: Limits
     deleted: int = 0
     _days: dict[str, _Day] = field(default_factory=dict)
+    _oldest: list[Path] = field(default_factory=list)
+    _room: bool = True
+    _sweeping: threading.Lock = field(default_factory=threading.Lock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def scan(self) -> None:
@@ -106,7 +111,16 @@ class Retention:
             coming: bytes of a file that is being written.
             now: seconds since 1970.
         """
-        self._sweep_age(time.time() if now is None else now)
+        if not self._sweeping.acquire(blocking=False):
+            return self._room  # another thread is at it
+        try:
+            self._room = self._make_room(coming, time.time() if now is None else now)
+        finally:
+            self._sweeping.release()
+        return self._room
+
+    def _make_room(self, coming: int, now: float) -> bool:
+        self._sweep_age(now)
         if self.limits.size:
             while self.bytes + coming > self.limits.size and self._delete_oldest():
                 pass
@@ -131,21 +145,27 @@ class Retention:
             since = self._days.get(folder.name, _Day()).since
             if since is not None and time.monotonic() - since < self.limits.age:
                 continue  # written in this run: it is the clock that was set, not the file that is old
-            for path in self._files(folder):
+            for path in list(self._files(folder)):
                 with contextlib.suppress(OSError):
                     if path.stat().st_mtime < oldest:
                         self._delete(path)
 
     def _delete_oldest(self) -> bool:
         """Delete one file; False if there is none."""
-        for folder in self._day_folders():
-            path = next(self._files(folder), None)
-            if path is None:
-                self._forget(folder)
-            elif self._delete(path):
+        while self._oldest or self._find_oldest():
+            if self._delete(self._oldest.pop()):
                 return True
         with self._lock:
             self._days.clear()  # it is somebody else's doing that they are gone
+        return False
+
+    def _find_oldest(self) -> bool:
+        """Name the next files to go, the oldest last; some at once, for a day may have very many."""
+        for folder in self._day_folders():
+            self._oldest = heapq.nsmallest(_BATCH, self._files(folder))[::-1]
+            if self._oldest:
+                return True
+            self._forget(folder)
         return False
 
     def _delete(self, path: Path) -> bool:
@@ -177,9 +197,9 @@ class Retention:
         return []
 
     def _files(self, folder: Path) -> Iterator[Path]:
-        """Oldest first, those that are whole."""
+        """Those that are whole, in any order."""
         with contextlib.suppress(OSError):
-            yield from sorted(folder.glob(f"{self.kind}-[0-9][0-9][0-9][0-9][0-9][0-9]*"))
+            yield from folder.glob(f"{self.kind}-[0-9][0-9][0-9][0-9][0-9][0-9]*")
 
 
 def _size(path: Path) -> int:

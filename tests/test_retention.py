@@ -53,6 +53,26 @@ def test_size_takes_the_oldest_first_with_what_belongs_to_them(tmp_path: Path) -
     assert retention.bytes == 2000
 
 
+def test_a_day_of_very_many_files_is_not_read_for_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(3000):
+        put(tmp_path, 1 - i / 10_000, 10)
+    reads: list[Path] = []
+    files = Retention._files
+
+    def counted(self: Retention, folder: Path) -> object:
+        reads.append(folder)
+        return files(self, folder)
+
+    monkeypatch.setattr(Retention, "_files", counted)
+    retention = keeper(tmp_path, size=5000)
+    reads.clear()
+    assert retention.sweep(now=NOW) and retention.bytes <= 5000
+    assert len(list(tmp_path.rglob("clip-*"))) == retention.bytes / 10 == 500
+    assert len(reads) < 40
+
+
 def test_what_is_written_now_counts(tmp_path: Path) -> None:
     retention = keeper(tmp_path, size=2500)
     for i in range(20):

@@ -72,6 +72,7 @@ class ClipsSink(WorkerSink):
         return "" if self._archive is None else self._archive.trouble
 
     def _open(self, context: SinkContext) -> None:
+        self._coder.open()
         self._archive = Archive(self._folder, "clip", self._limits, context.report)
         self._archive.open()
         context.report(

@@ -49,9 +49,6 @@ class Coder:
         codec: one of :data:`CODECS`.
         boxes: the overlay is drawn in.
         fps: at most so many pictures a second, 0 for all.
-
-    Raises:
-        SinkError: ``h264`` was asked for and there is no ``ffmpeg``.
     """
 
     def __init__(self, codec: str, boxes: bool = False, fps: float = 0.0) -> None:
@@ -59,17 +56,25 @@ class Coder:
         self._boxes = boxes
         self._step = 1 / fps if fps else 0.0
         self._due = -1e18
-        self._coder = encoders.h264_coder() if codec in ("auto", "h264") else None
-        if codec == "h264" and self._coder is None:
-            raise SinkError(
-                "codec=h264 needs the ffmpeg program", "apt install ffmpeg, or choose codec=mpeg4"
-            )
+        self._coder: encoders.H264Coder | None = None
         self._encoder: encoders.Encoder | None = None
         self._track: Track | None = None
         self._times: deque[tuple[float, float]] = deque()
         self._units: deque[Unit] = deque()
         self._size = (0, 0)
         self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Look for what can encode.
+
+        Raises:
+            SinkError: ``h264`` was asked for and there is no ``ffmpeg``.
+        """
+        self._coder = encoders.h264_coder() if self._codec in ("auto", "h264") else None
+        if self._codec == "h264" and self._coder is None:
+            raise SinkError(
+                "codec=h264 needs the ffmpeg program", "apt install ffmpeg, or choose codec=mpeg4"
+            )
 
     @property
     def words(self) -> str:

@@ -213,5 +213,11 @@ def test_killed_at_any_moment_only_the_open_file_may_suffer(tmp_path: Path) -> N
         assert seen["pictures"] >= 1 and seen["codec"] == "mjpeg", path
 
 
+def test_h264_without_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SinkError, match="needs the ffmpeg program"):
+        SegmentsSink(sink_uri(f"record:{tmp_path}/kept?codec=h264")).start(Listener().context())
+
+
 def test_the_bare_scheme_means_the_same() -> None:
     assert SegmentsSink(parse_uri("segments:/tmp/kept")).name == "segments:/tmp/kept"

@@ -14,6 +14,7 @@ from converters.training.plan import Plan
 layers, ops = keras.layers, keras.ops
 _RANGE = (0.0, 255.0)
 _GREY = 127.5
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class Cutout(keras.layers.Layer):  # type: ignore[misc]
@@ -43,6 +44,30 @@ class Cutout(keras.layers.Layer):  # type: ignore[misc]
             inside.append(away < 0.5 * self.side * height)
         hole = ops.logical_and(inside[0][:, :, None, None], inside[1][:, None, :, None])
         return ops.where(hole, ops.cast(_GREY, x.dtype), x)
+
+
+class Saturation(keras.layers.Layer):  # type: ignore[misc]
+    """Moves colours away from or towards their own grey.
+
+    ``keras.layers.RandomSaturation`` (3.15) gives values far outside of 0 to 255 for strong colours.
+
+    Args:
+        most: largest change, as a share.
+        seed: of the changes.
+    """
+
+    def __init__(self, most: float, seed: int, **more: Any) -> None:
+        super().__init__(**more)
+        self.most = most
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not training:
+            return x
+        shape = (ops.shape(x)[0], 1, 1, 1)
+        factor = keras.random.uniform(shape, 1 - self.most, 1 + self.most, seed=self.generator)
+        grey = ops.sum(x * ops.convert_to_tensor(_LUMA, x.dtype), -1, keepdims=True)
+        return ops.clip(grey + factor * (x - grey), *_RANGE)
 
 
 class Augment(keras.layers.Layer):  # type: ignore[misc]
@@ -80,8 +105,7 @@ def _steps(plan: Plan, channels: int) -> list[Any]:
     if plan.contrast:
         made.append(layers.RandomContrast(plan.contrast, seed=seed + 5, **colour))
     if plan.saturation and channels == 3:
-        around = (0.5 - plan.saturation / 2, 0.5 + plan.saturation / 2)
-        made.append(layers.RandomSaturation(around, seed=seed + 6, **colour))
+        made.append(Saturation(plan.saturation, seed + 6))
     if plan.cutout:
         made.append(Cutout(plan.cutout, seed + 7))
     return made

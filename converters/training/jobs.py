@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from converters.training.plan import Plan
 from converters.work import Work
 from edgecam.errors import UsageError
 
+_FEW = 20  # training pictures of a class
+_SKEWED = 5  # times as many of one class as of another
+_CONFLICTS = 3  # pictures with two labels
 _DESIGN = ("width", "depth", "widths", "activation", "dropout", "scaling")
 
 
@@ -107,6 +111,8 @@ def _fit(
     from converters.training.fit import fit
     from converters.training.judging import classifier_judge
 
+    for doubt in doubts(data):
+        report.warn(doubt)
     cost = tell(model, report)
     new = transfer.carry_over(model, options["weights"], report) if options["weights"] else new
     height, width, channels = (int(side) for side in model.inputs[0].shape[1:])
@@ -170,6 +176,37 @@ def dataset(work: Work) -> Any:
     if not path.exists():
         raise UsageError(f"{work.root} holds no pictures yet", "run the step data first")
     return Dataset.from_json(path.read_text(encoding="utf-8"))
+
+
+def doubts(data: Any) -> list[str]:
+    """What is likely to spoil a training on these pictures; one line each."""
+    from collections import Counter
+
+    from converters.dataset import histogram
+
+    counts = histogram(data.train, len(data.names))
+    found = []
+    few = [f"{name} {count}" for name, count in zip(data.names, counts, strict=True) if 0 < count < _FEW]
+    if few:
+        listed = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
+        found.append(f"few training pictures ({listed}): some dozens a class are the least to learn from")
+    shown = [count for count in counts if count]
+    if max(shown) >= _SKEWED * min(shown):
+        remedy = 'balance = "sample" helps the rare ones'
+        found.append(f"classes have {min(shown)} to {max(shown)} training pictures: {remedy}")
+    twice = Counter(labels(problem.detail) for problem in data.problems if problem.kind == "conflict")
+    for pair, number in twice.most_common(3):
+        if pair and number >= _CONFLICTS:
+            found.append(
+                f"{number} pictures are of {pair} at once, or nearly: they cannot be told apart by these"
+            )
+    return found
+
+
+def labels(detail: str) -> str:
+    """The labels in the detail of a conflict: ``'a' and 'b'``, "" if there are none."""
+    found = sorted(set(re.findall(r"'[^']+'", detail)))
+    return " and ".join(found) if len(found) > 1 else ""
 
 
 def start(options: Mapping[str, Any], names: tuple[str, ...], report: Report) -> tuple[Any, tuple[str, ...]]:

@@ -16,6 +16,7 @@ edgecam run 'camera:?size=1280x720&fps=30'
 edgecam run rtsp://user:secret@camera/stream --class person
 edgecam run clip.mp4 --sink out.mp4 --sink out.jsonl
 edgecam run demo: --model face --sink window:
+edgecam run --blur faces --sink web: --sink 'record:/srv/cam/?segment=5m'
 edgecam run --listen 0.0.0.0:8080                for the whole network, with a token
 """
 

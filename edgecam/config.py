@@ -213,7 +213,7 @@ class Settings(PrivacySettings, EventSettings):
         ("web:",),
         Many(" ", "sinks"),
         OUTPUT,
-        "Where results go: web:, window:, record:FILE, record:FOLDER, clips:FOLDER, snapshots:FOLDER, jsonl:-",
+        "Where results go: web:, window:, record:FILE or FOLDER, clips:FOLDER, snapshots:FOLDER, jsonl:-",
         "SINK",
         flag="--sink",
         short="-s",

@@ -62,6 +62,11 @@ class Maker:
                 task=self.data.task,
                 detector=_detector(options) if self.data.task == "detect" else None,
             )
+        if self.data.task == "classify" and len(self.info.outputs) != 1:
+            raise UsageError(
+                f"{options['model']} has {len(self.info.outputs)} outputs, a classifier has one",
+                "a detector needs pictures with boxes: --data COCO.json",
+            )
         if self.data.task == "classify" or self.info.classes:
             dataset.check_outputs(self.data.names, self.info.classes)
 

@@ -43,6 +43,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return model
 
 
+def shards(path: Path) -> list[Path]:
+    """The weight files beside ``model.json``; none where that is no such file."""
+    try:
+        groups = json.loads(path.read_bytes())["weightsManifest"]
+        return [path.parent / name for group in groups for name in group["paths"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def read_weights(path: Path, model: Mapping[str, Any]) -> dict[str, Array]:
     """All weights of a model, dequantised: name -> array in the dtype its graph uses.
 

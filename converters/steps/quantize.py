@@ -51,10 +51,15 @@ class QuantizeStep:
     always = False
 
     def inputs(self, work: Work, options: Mapping[str, Any]) -> Iterable[Path]:
-        yield Path(options["model"])
+        model = Path(options["model"])
+        yield model
+        if model.suffix == ".json":
+            from converters import tfjs
+
+            yield from tfjs.shards(model)
         yield work.path("data.json")
         yield from (Path(options[key]) for key in ("custom", "calibrate_on") if options[key])
-        said = Path(options["detector"]) if options["detector"] else detector.beside(Path(options["model"]))
+        said = Path(options["detector"]) if options["detector"] else detector.beside(model)
         if said.exists():
             yield said
         for name in options["recipes"]:

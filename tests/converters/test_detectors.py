@@ -27,6 +27,7 @@ from edgecam.errors import ModelError
 from edgecam.types import Detections, HeadOptions
 from tests.converters import detector_for_tests
 from tests.converters.detector_for_tests import ANCHORS, NAMES, SIDE
+from tests.helpers.pictures import class_folders
 
 pytestmark = pytest.mark.convert
 FLOAT = Quantization("float", "")
@@ -258,3 +259,9 @@ def test_classes_that_are_not_its_own(made: Path, tmp_path: Path, capsys: pytest
         (tmp_path / path.name).hardlink_to(path)
     assert convert("quantize", made / "squares.keras", "--data", data, "--work", tmp_path / "work") == 2
     assert "3 classes (red, blue, green), the model has 2 outputs" in capsys.readouterr().err
+
+
+def test_on_pictures_without_boxes(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = class_folders(tmp_path / "pictures", {"red": 12, "blue": 12})
+    assert convert("quantize", made / "squares.keras", "--data", data, "--work", tmp_path / "work") == 2
+    assert "squares.keras has 2 outputs, a classifier has one" in capsys.readouterr().err

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from converters import tfjs
+from converters import steps, tfjs
+from converters.job import Job
+from converters.runner import complete
+from converters.work import Work
 from edgecam.errors import ModelError
 
 
@@ -138,3 +141,15 @@ def test_topology_is_mended() -> None:
     assert attr["value"]["tensor"] == {"dtype": 1, "tensorShape": {}}
     assert out["versions"] == {}
     assert node["attr"]["text"] == {"s": list(b"SAME")}, "the argument is not changed"
+
+
+def test_changed_weights_are_noticed(tmp_path: Path) -> None:
+    """The step quantize is not done any more when a shard beside model.json has changed."""
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"weightsManifest": [{"paths": ["a", "b"]}, {"paths": ["c"]}]}))
+    assert tfjs.shards(path) == [tmp_path / name for name in "abc"]
+    step = steps.load("quantize")
+    options = complete(step, Job(model=str(path)), {})
+    assert {tmp_path / name for name in "abc"} <= set(step.inputs(Work(tmp_path / "work"), options))
+    path.write_text("[]")
+    assert tfjs.shards(path) == []

@@ -30,6 +30,7 @@ class Source:
         roles: of a detector's outputs; ``call`` then gives role -> tensor, see :mod:`converters.detecting`.
         says: options of its decoder that a graph's own constants say.
         learnt: the same with the ranges of quantisation-aware training marked, None without such a training.
+        before: what it was before that, where that is at hand: the float network to be compared with.
     """
 
     call: Callable[[Any], Any]
@@ -45,6 +46,7 @@ class Source:
     roles: tuple[str, ...] = ()
     says: Mapping[str, Any] = field(default_factory=dict)
     learnt: Source | None = field(repr=False, default=None)
+    before: Source | None = field(repr=False, default=None)
 
 
 def fixed(path: Path, sides: tuple[int | None, ...], size: tuple[int, ...]) -> tuple[int, int, int]:

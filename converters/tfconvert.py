@@ -75,8 +75,7 @@ def convert(
     """
     import tensorflow as tf
 
-    if recipe.activations == "int8" and source.learnt is not None:
-        source = source.learnt
+    source = _fitting(source, recipe)
     kind = head(source, task)
     ended = source.roles == ssd.OUTPUTS
     holder = tf.Module()  # the converter finds variables only where they hang on an object of its own kind
@@ -104,6 +103,13 @@ def convert(
     if left:
         raise _not_integer(list(left), recipe)
     return flatmodel.order_outputs(model, source.roles) if source.roles else model
+
+
+def _fitting(source: Source, recipe: Quantization) -> Source:
+    """After quantisation-aware training: the marked network for int8, that of before for the float twin."""
+    if recipe.activations == "int8":
+        return source.learnt or source
+    return (source.before or source) if recipe.weights == "float32" else source
 
 
 def _variables(source: Source) -> list[Any]:

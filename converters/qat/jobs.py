@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from converters.pruning import sparse
-from converters.qat import folding, simulate
-from converters.qat.learnt import RANGES
+from converters.qat import folding, learnt, simulate
+from converters.qat.learnt import BEFORE, RANGES
 from converters.shrinking import Shrinking, said_of
 from converters.steps.base import Report
 from converters.training import files
@@ -50,14 +50,15 @@ def qat(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out
     tuned = task.accuracy(network)
     if tuned:
         report.line(f"after: right {_percent(tuned)} rounded to int8")
-    learnt = simulate.ranges(network)
-    files.save_model(simulate.plain(network, folded), folder.path(out), {**task.note, RANGES: learnt})
+    ranges = simulate.ranges(network)
+    note = {**task.note, RANGES: ranges, BEFORE: learnt.mark(Path(options["model"]))}
+    files.save_model(simulate.plain(network, folded), folder.path(out), note)
     files.remove(folder.path(FOLDER))
     return {
         "float": before,
         "rounded": rounded,
         "tuned": tuned,
-        "ranges": learnt,
+        "ranges": ranges,
         **said_of(fitted),
         "parameters": int(folded.count_params()),
         "network": task.model.name,

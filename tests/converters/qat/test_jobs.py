@@ -38,7 +38,7 @@ def test_from_training_to_the_int8_file(work: Work) -> None:
     assert found["epochs"] == len(found["history"]) == 2
     assert any("rounded to int8 without training" in line for line in heard.lines)
     assert not work.path("qat").exists()
-    path = work.path("qat.keras")
+    path, before = work.path("qat.keras"), files.load_model(work.path("trained.keras"))
     assert not [layer for layer in files.load_model(path).layers if "Norm" in type(layer).__name__]
     note = files.note(path)
     assert note["network"] == "small"
@@ -51,10 +51,37 @@ def test_from_training_to_the_int8_file(work: Work) -> None:
     low, high = note["ranges"]["logits"]
     logits = next(op for op in read.operators if op.name == "SOFTMAX").inputs[0]
     assert read.tensors[logits].scales[0] == pytest.approx((high - low) / 255, rel=1e-3)
-    plain = tfconvert.convert(source, recipes.Quantization("float", ""), "classify")
-    assert {op.name for op in graph.read(plain).operators} <= {
-        *("CONV_2D", "FULLY_CONNECTED", "MEAN", "SOFTMAX", "MUL"),
-    }
+    twin = tfconvert.convert(source, recipes.Quantization("float", ""), "classify")
+    np.testing.assert_allclose(
+        answer(twin, pictures[:1]), before(pictures[:1]), atol=1e-5
+    )  # the network before
+    dynamic = tfconvert.convert(source, recipes.quantization("dynamic"), "classify")
+    kinds = {op.name for op in graph.read(dynamic).operators}
+    assert kinds <= {"CONV_2D", "FULLY_CONNECTED", "MEAN", "SOFTMAX", "MUL"}  # nothing of the rounding
+
+
+def test_without_the_network_before_the_twin_has_the_folded_weights(work: Work, tmp_path: Path) -> None:
+    from converters import keras_io
+    from converters.training import files
+
+    note = files.note(work.path("qat.keras"))
+    assert keras_io.load(work.path("qat.keras")).before is not None
+    note["before"]["sha256"] = "another"
+    model = files.load_model(work.path("qat.keras"))
+    files.save_model(model, tmp_path / "moved.keras", note)
+    source = keras_io.load(tmp_path / "moved.keras")
+    assert source.before is None
+    assert source.learnt is not None
+
+
+def answer(data: bytes, pictures: Any) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=data)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pictures)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
 def test_zeros_of_a_pruning_stay(work: Work) -> None:

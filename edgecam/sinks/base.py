@@ -55,6 +55,9 @@ class Sink(Protocol):
     def push(self, packet: Packet) -> None:
         """Take a packet. For a live source never blocks; ``packet.result is None`` marks a placard.
 
+        Any packet may carry steps of events, a placard too. One whose ``status.state`` is ``ended`` has no
+        picture of its own: it ends the events that were open.
+
         Only a sink that somebody looks at calls ``packet.picture()``, and never inside ``push``
         on the pipeline's thread if it has a thread of its own.
         """

@@ -90,6 +90,8 @@ class RecordSink(WorkerSink):
         assert self._context is not None
         if self._encoder is None and packet.result is None:
             return  # the camera has not started: its frames' size is not known yet
+        if packet.status.state == "ended" and packet.result is None:
+            return  # the last frame again, there for its events
         moment = self._clock.time(packet, self._context.live)
         if moment is None:
             return

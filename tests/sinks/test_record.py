@@ -67,6 +67,13 @@ def test_a_video_file_keeps_every_frame_at_its_time(tmp_path: Path, codec: str) 
     assert [np.median(image) for _, image in shown] == pytest.approx([20 + 3 * i for i in range(60)], abs=6)
 
 
+def test_the_packet_of_a_run_s_last_events_is_no_picture_more(tmp_path: Path) -> None:
+    packets = [packet(i, shade(50), media_time=i / 10) for i in range(5)]
+    last = packet(4, shade(50), media_time=0.4, state="ended")
+    record(f"record:{tmp_path}/out.mp4?codec=mpeg4", [*packets, last])
+    assert len(play(tmp_path / "out.mp4")) == 5
+
+
 def test_a_camera_keeps_its_uneven_times(tmp_path: Path) -> None:
     times = [100.0, 100.03, 100.11, 100.12, 101.9, 102.0]
     packets = [packet(i, shade(30 * i), captured=t) for i, t in enumerate(times)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +17,9 @@ from edgecam.types import Detections, Frame, Result
 #: Part of the threshold from which on a detection may go on with an object that is known already (the paper
 #: has 0.1 to 0.6). The head is asked for all from there on (:class:`edgecam.types.HeadOptions`).
 WEAK = 0.4
+
+#: Seconds by which a camera's picture may be older than the one before it.
+_OUT_OF_TURN = 1.0
 
 _NOTHING: Mapping[str, Mapping[str, int]] = {}
 
@@ -53,7 +57,7 @@ class Analysis:
         Returns:
             The result with ids (or with steady scores), and the steps of events that it causes.
         """
-        at = self._clock.at(frame.moment)
+        at = self._clock.at(frame.moment, film=frame.media_time is not None)
         threshold = threshold if self._threshold is None else self._threshold
         result: Result
         if isinstance(found, Detections):
@@ -69,7 +73,7 @@ class Analysis:
 
     def idle(self) -> list[Event]:
         """No frame comes from a live source: end what has waited for long enough."""
-        return [] if self._rules is None else self._rules.idle(self._clock.at(time.monotonic()))
+        return [] if self._rules is None else self._rules.idle(self._clock.now(time.monotonic()))
 
     def finish(self) -> list[Event]:
         """The run is over: end all events."""
@@ -77,16 +81,23 @@ class Analysis:
 
 
 class Clock:
-    """Seconds that never fall, whatever the times that are put in do: a film may begin again."""
+    """Seconds that never fall, whatever the times that are put in do: a film may begin again.
+
+    A camera's picture that comes out of turn, a little late, is of the same moment as the one before it.
+    """
 
     def __init__(self) -> None:
-        self._last = 0.0
-        self._offset: float | None = None
+        self._last = -math.inf
+        self._offset = 0.0
 
-    def at(self, moment: float) -> float:
-        if self._offset is None:
-            self._offset = 0.0
-        elif moment + self._offset < self._last:
-            self._offset = self._last - moment
-        self._last = moment + self._offset
+    def at(self, moment: float, *, film: bool = False) -> float:
+        """The time of a frame at ``moment``, which is a place in a film or the machine's monotonic time."""
+        back = self._last - (moment + self._offset)
+        if back > (0 if film else _OUT_OF_TURN):
+            self._offset += back
+        self._last = max(self._last, moment + self._offset)
         return self._last
+
+    def now(self, moment: float) -> float:
+        """The time at a ``moment`` without a frame."""
+        return max(self._last, moment + self._offset)

@@ -50,13 +50,17 @@ def resident() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=5000)
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--precision", default="float32")
-    said = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    said = arguments()
     plan = Plan(batch=125, epochs=said.epochs, precision=said.precision)
 
     from converters import dataset
@@ -93,6 +97,10 @@ def main() -> None:
                     trainer.train_on_batch(*batch)
                 best[kind] = max(best.get(kind, 0.0), shown / (time.perf_counter() - began))
             sizes.append(resident())
+    told(best, sizes)
+
+
+def told(best: dict[str, float], sizes: list[float]) -> None:
     for kind, rate in best.items():
         print(f"{kind:14} {rate:7.0f} pictures a second, {rate / best['one array']:.2f} of one array")
     print("memory after each round, MB:", ", ".join(f"{size:.0f}" for size in sizes))

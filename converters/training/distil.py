@@ -89,23 +89,15 @@ def trainer(
         UsageError: (when made) a layer that one of them lacks, or that is no map.
     """
     pairs = [_pair(text) for text in features]
+    weights = [1.0, *([feature_weight] * len(pairs))]
 
     def make(net: Any, plan: Plan) -> Any:
         source, student = heads.logits(_as_precise(teacher, plan)), heads.logits(net)
         losses: list[Any] = [keras.distillation.LogitsDistillation(temperature)]
         for theirs, ours in pairs:
             _check_layers(teacher, theirs, net, ours)
-            losses.append(
-                keras.distillation.FeatureDistillation(AttentionLoss(), theirs, ours),
-            )
-        made = Distilling(
-            source,
-            student,
-            losses,
-            [1.0, *([feature_weight] * len(pairs))],
-            student_loss_weight=1.0 - weight,
-            name="distiller",
-        )
+            losses.append(keras.distillation.FeatureDistillation(AttentionLoss(), theirs, ours))
+        made = Distilling(source, student, losses, weights, student_loss_weight=1.0 - weight)
         made.prepare(plan, net.inputs[0].shape[-1])
         return made
 

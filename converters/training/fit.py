@@ -103,6 +103,12 @@ def fit(
     return run.run()
 
 
+def _phases(plan: Plan) -> list[_Phase]:
+    head, total = plan.head_epochs, plan.head_epochs + plan.epochs
+    phases = [_Phase(head, total, plan.rate, False)]
+    return [_Phase(0, head, plan.head_rate, True), *phases] if head else phases
+
+
 @dataclass
 class _Run:
     """One call of :func:`fit`."""
@@ -125,7 +131,7 @@ class _Run:
         """All phases that are not done yet."""
         saved = self._saved()
         with trainable_kept(self.model):
-            for phase in self._phases():
+            for phase in _phases(self.plan):
                 if self.done.epochs > phase.last:
                     continue
                 self._enter(phase)
@@ -141,11 +147,6 @@ class _Run:
     @property
     def total(self) -> int:
         return self.plan.head_epochs + self.plan.epochs
-
-    def _phases(self) -> list[_Phase]:
-        head = self.plan.head_epochs
-        phases = [_Phase(head, self.total, self.plan.rate, False)]
-        return [_Phase(0, head, self.plan.head_rate, True), *phases] if head else phases
 
     def _saved(self) -> list[Array] | None:
         """The variables of an earlier run; its history is taken over."""
@@ -183,14 +184,7 @@ class _Run:
         number = self.done.epochs
         began = time.monotonic()
         logs = self._steps(number)
-        row: dict[str, Any] = {
-            "epoch": number + 1,
-            "loss": logs.pop("loss"),
-            "accuracy": logs.pop("categorical_accuracy", None),
-            "rate": float(self.trainer.optimizer.learning_rate),
-            "head": phase.head,
-            **{key: value for key, value in logs.items() if math.isfinite(value)},
-        }
+        row = _row(number, logs, float(self.trainer.optimizer.learning_rate), phase)
         raw = state.values(self.net.variables)
         if self.plan.ema:
             self.trainer.optimizer.finalize_variable_values(self.trainer.trainable_variables)
@@ -266,6 +260,18 @@ class _Run:
         if best is not None and best[1]["mark"] == self.mark:
             state.assign(self.model.variables, best[0])
             self.done.kept = best[1]["epoch"]
+
+
+def _row(number: int, logs: Mapping[str, float], rate: float, phase: _Phase) -> dict[str, Any]:
+    """An epoch's line of the history."""
+    more = {key: value for key, value in logs.items() if math.isfinite(value)}
+    return {
+        "epoch": number + 1,
+        "accuracy": more.pop("categorical_accuracy", None),
+        "rate": rate,
+        "head": phase.head,
+        **more,
+    }
 
 
 def _told(row: Mapping[str, Any], total: int) -> str:

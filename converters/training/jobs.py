@@ -88,9 +88,14 @@ def _teacher(path: Path, options: Mapping[str, Any], data: Any, student: Any, re
     size = f"{found.parameters:,} parameters, {found.macs / 1e6:.1f} million multiply-accumulates"
     report.line(f"teacher: {path}, {size}")
     said = options["teacher_preprocess"]
-    height, width, channels = (int(side) for side in student.inputs[0].shape[1:])
     scale = conventions.parse(said) if said else None
-    return distil.laid_out(teacher, (height, width, channels), scale)
+    return distil.laid_out(teacher, shape_of(student), scale)
+
+
+def shape_of(model: Any) -> tuple[int, int, int]:
+    """(height, width, channels) of a model's input."""
+    height, width, channels = (int(side) for side in model.inputs[0].shape[1:])
+    return height, width, channels
 
 
 def _fit(
@@ -115,38 +120,22 @@ def _fit(
         report.warn(doubt)
     cost = tell(model, report)
     new = transfer.carry_over(model, options["weights"], report) if options["weights"] else new
-    height, width, channels = (int(side) for side in model.inputs[0].shape[1:])
-    shape = (height, width, channels)
+    shape = shape_of(model)
     feeds = open_feeds(data, shape, plan, report, options["resize"])
-    checkpoints = folder.path(Path(out).stem)
     if options["whiten"]:
         whiten.whiten(model, feeds.train.pictures, plan.seed)
         plan = replace(plan, frozen=(*plan.frozen, whiten.STEM))
-    sheet_file = sheet.write(folder.path(sheet.FILE), feeds.train, plan, channels)
+    sheet_file = sheet.write(folder.path(sheet.FILE), feeds.train, plan, shape[2])
     judge = classifier_judge(feeds.validation, data.names) if feeds.validation else None
-    fitted = fit(
-        model,
-        feeds.train,
-        plan,
-        checkpoints,
-        report,
-        mark=mark,
-        judge=judge,
-        new=new or ("logits",),
-        trainer=makes,
-    )
-    note = {"names": list(data.names), "network": options["network"], "resize": options["resize"]}
+    checkpoints = folder.path(Path(out).stem)
+    shared: Any = {"mark": mark, "judge": judge, "new": new or ("logits",), "trainer": makes}
+    fitted = fit(model, feeds.train, plan, checkpoints, report, **shared)
+    note = {"names": data.names, "network": options["network"], "resize": options["resize"]}
     files.save_model(model, folder.path(out), note)
     files.remove(checkpoints)
-    return {
-        "network": options["network"] or Path(options["model"]).stem,
-        "input": list(shape),
-        **cost,
-        **asdict(fitted),
-        "plan": asdict(plan),
-        "sheet": sheet_file,
-        "files": [out, sheet_file],
-    }
+    made = {"network": options["network"] or Path(options["model"]).stem, "input": list(shape), **cost}
+    known = {"plan": asdict(plan), "sheet": sheet_file, "files": [out, sheet_file]}
+    return {**made, **asdict(fitted), **known}
 
 
 def begin(plan: Plan) -> None:

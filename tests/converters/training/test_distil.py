@@ -13,7 +13,7 @@ from converters.training.plan import Plan
 from edgecam.errors import ModelError, UsageError
 from tests.converters.training.pictures import Memory, Remembering
 
-PLAN = Plan(epochs=6, batch=40, rate=0.01, shift=0.0, flip=False)
+PLAN = Plan(epochs=20, batch=20, rate=0.01, shift=0.0, flip=False)
 
 
 def network(classes: int = 3, width: int = 8, size: int = 32) -> Any:

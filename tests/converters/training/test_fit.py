@@ -84,13 +84,13 @@ def test_it_learns_and_the_judge_sees_it(tmp_path: Path) -> None:
 
     judge = classifier_judge(JudgeFeed(Memory(60, seed=2)), NAMES)  # type: ignore[arg-type]
     model = network()
-    done, report = train(model, replace(SMALL, epochs=6, ema=0.8), tmp_path, judge=judge)
-    assert done.epochs == 6
+    done, report = train(model, replace(SMALL, epochs=20, batch=20, ema=0.8), tmp_path, judge=judge)
+    assert done.epochs == 20
     assert done.history[-1]["loss"] < 0.6 * done.history[0]["loss"]
     assert done.history[-1]["validation"] == pytest.approx(judge(model))
     assert judge(model)["recall"] > 0.8
-    assert "epoch 6/6: loss" in report.lines[-1]
-    assert done.kept == 6
+    assert "epoch 20/20: loss" in report.lines[-1]
+    assert done.kept == 20
 
 
 def test_what_is_done_is_not_trained_again_and_another_mark_begins_anew(tmp_path: Path) -> None:

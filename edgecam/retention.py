@@ -24,6 +24,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MOST_FREE = 1 << 30
 _FREE_SHARE = 0.05
 _BATCH = 256
+_SUFFIXES = (".mp4", ".jpg", ".json")  # of files that belong together
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Retention:
         """Learn what is there."""
         with self._lock:
             before, self._days = self._days, {}
-            for folder in self._day_folders():
+            for folder in _day_folders(self.folder):
                 size = sum(_size(path) for path in self._files(folder))
                 since = before[folder.name].since if folder.name in before else None
                 self._days[folder.name] = _Day(size, since)
@@ -139,7 +140,7 @@ class Retention:
         oldest = now - self.limits.age
         # A folder is named by local time, a file has its own: look at one day more.
         last = (date.fromtimestamp(max(0.0, oldest)) + timedelta(days=1)).isoformat()
-        for folder in self._day_folders():
+        for folder in _day_folders(self.folder):
             if folder.name > last:
                 break
             since = self._days.get(folder.name, _Day()).since
@@ -161,7 +162,7 @@ class Retention:
 
     def _find_oldest(self) -> bool:
         """Name the next files to go, the oldest last; some at once, for a day may have very many."""
-        for folder in self._day_folders():
+        for folder in _day_folders(self.folder):
             self._oldest = heapq.nsmallest(_BATCH, self._files(folder))[::-1]
             if self._oldest:
                 return True
@@ -171,7 +172,7 @@ class Retention:
     def _delete(self, path: Path) -> bool:
         """Delete a file and what belongs to it (the same name with another ending)."""
         done = False
-        for each in (path, *path.parent.glob(f"{path.stem}.*")):
+        for each in {path, *(path.with_suffix(suffix) for suffix in _SUFFIXES)}:
             size = _size(each)
             with contextlib.suppress(OSError):
                 each.unlink()
@@ -191,15 +192,16 @@ class Retention:
             with self._lock:
                 self._days.pop(folder.name, None)
 
-    def _day_folders(self) -> list[Path]:
-        with contextlib.suppress(OSError):
-            return sorted(p for p in self.folder.iterdir() if _DAY.fullmatch(p.name) and p.is_dir())
-        return []
-
     def _files(self, folder: Path) -> Iterator[Path]:
         """Those that are whole, in any order."""
         with contextlib.suppress(OSError):
             yield from folder.glob(f"{self.kind}-[0-9][0-9][0-9][0-9][0-9][0-9]*")
+
+
+def _day_folders(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(p for p in folder.iterdir() if _DAY.fullmatch(p.name) and p.is_dir())
+    return []
 
 
 def _size(path: Path) -> int:

@@ -18,6 +18,7 @@ Options:
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from edgecam.events import Event
 from edgecam.quantities import parse_bytes, parse_duration, show_bytes
@@ -165,15 +166,7 @@ class ClipsSink(WorkerSink):
         assert self._archive is not None and self._movie is not None
         movie, self._movie = self._movie, None
         path = self._archive.end(movie)
-        about = {
-            "file": path.name,
-            "time": round(movie.start.wall, 4),
-            "seconds": round(movie.seconds, 3),
-            "events": [event.record() for event in self._told.values()],
-        }
-        self._archive.write(
-            path.with_suffix(".json"), (json.dumps(about, ensure_ascii=False) + "\n").encode()
-        )
+        self._archive.write(path.with_suffix(".json"), about(movie, path.name, self._told.values()))
         self._told = {name: event for name, event in self._told.items() if name in self._open_events}
 
     def _idle(self) -> None:
@@ -189,6 +182,17 @@ class ClipsSink(WorkerSink):
             if self._movie is not None:
                 self._finish_movie()
             self._archive.close()
+
+
+def about(movie: Movie, name: str, events: Iterable[Event]) -> bytes:
+    """What stands beside a film: JSON, one line."""
+    record = {
+        "file": name,
+        "time": round(movie.start.wall, 4),
+        "seconds": round(movie.seconds, 3),
+        "events": [event.record() for event in events],
+    }
+    return (json.dumps(record, ensure_ascii=False) + "\n").encode()
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -63,6 +63,46 @@ class Movie:
         self._mp4.close()
 
 
+class Trouble:
+    """What is wrong for now: told once when it comes, and when it has gone.
+
+    Args:
+        folder: to be named.
+        report: tells the user one line.
+
+    Attributes:
+        words: "" while nothing is wrong.
+    """
+
+    def __init__(self, folder: Path, report: Callable[[str], None]) -> None:
+        self.words = ""
+        self._folder = folder
+        self._report = report
+        self._retry = 0.0
+
+    @property
+    def pause(self) -> bool:
+        """It is too early to try again."""
+        return time.monotonic() < self._retry
+
+    def stumble(self, error: OSError) -> None:
+        """The disk failed."""
+        log.debug("archive", exc_info=error)
+        self._retry = time.monotonic() + _RETRY_SECONDS
+        self.say(f"cannot write to {self._folder} ({error.strerror or error})")
+
+    def say(self, words: str) -> None:
+        if words != self.words:
+            self._report(words)
+        self.words = words
+
+    def over(self) -> None:
+        """It works again."""
+        if self.words:
+            self._report(f"{self._folder}: goes on")
+        self.words = ""
+
+
 class Archive:
     """A folder of one kind of files, kept within its limits. For one thread.
 
@@ -79,12 +119,12 @@ class Archive:
         self._retention = Retention(folder, kind, limits)
         self._store = Store(folder, kind, self._done)
         self._report = report
-        self._trouble = ""
-        self._retry = self._looked = self._swept = self._scanned = 0.0
+        self._trouble = Trouble(folder, report)
+        self._looked = self._swept = self._scanned = 0.0
 
     @property
     def trouble(self) -> str:
-        return self._trouble or self._store.trouble
+        return self._trouble.words or self._store.trouble
 
     def open(self) -> None:
         """Make the folder and clear up in it.
@@ -107,20 +147,16 @@ class Archive:
 
     def begin(self, unit: Unit, name: str = "") -> Movie | None:
         """A new film that begins with a picture; None while the disk does not take one."""
-        if time.monotonic() < self._retry or not self._room(0):
-            return None
-        try:
-            part = self._store.create(unit.wall, name)
-        except OSError as error:
-            self._stumble(error)
+        part = self._create(unit.wall, name, ".mp4")
+        if part is None:
             return None
         try:
             movie = Movie(part, unit)
         except OSError as error:
             part.abandon()
-            self._stumble(error)
+            self._trouble.stumble(error)
             return None
-        self._recovered()
+        self._trouble.over()
         return movie
 
     def add(self, movie: Movie, unit: Unit) -> bool:
@@ -130,7 +166,7 @@ class Archive:
         try:
             movie.add(unit)
         except OSError as error:
-            self._stumble(error)
+            self._trouble.stumble(error)
             self.end(movie)
             return False
         return True
@@ -140,7 +176,7 @@ class Archive:
         try:
             movie.close()
         except OSError as error:
-            self._stumble(error)
+            self._trouble.stumble(error)
         if movie.plays:
             self._store.finish(movie.part)
         else:
@@ -153,16 +189,21 @@ class Archive:
 
     def place(self, wall: float, name: str, suffix: str) -> Path | None:
         """A free name for a small file; None while the disk does not take one."""
-        if time.monotonic() < self._retry or not self._room(0):
-            return None
-        try:
-            part = self._store.create(wall, name, suffix)
-        except OSError as error:
-            self._stumble(error)
+        part = self._create(wall, name, suffix)
+        if part is None:
             return None
         part.abandon()
-        self._recovered()
+        self._trouble.over()
         return part.path
+
+    def _create(self, wall: float, name: str, suffix: str) -> Part | None:
+        if self._trouble.pause or not self._room(0):
+            return None
+        try:
+            return self._store.create(wall, name, suffix)
+        except OSError as error:
+            self._trouble.stumble(error)
+            return None
 
     def tend(self) -> None:
         """Delete what is too old; call it now and then."""
@@ -207,25 +248,10 @@ class Archive:
                 return True
             least = show_bytes(self._retention.least_free)
         except OSError as error:
-            self._stumble(error)
+            self._trouble.stumble(error)
             return False
-        self._say(f"nothing is kept: less than {least} free on the disk of {self._store.folder}")
+        self._trouble.say(f"nothing is kept: less than {least} free on the disk of {self._store.folder}")
         return False
-
-    def _stumble(self, error: OSError) -> None:
-        log.debug("archive", exc_info=error)
-        self._retry = time.monotonic() + _RETRY_SECONDS
-        self._say(f"cannot write to {self._store.folder} ({error.strerror or error})")
-
-    def _say(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            self._report(trouble)
-        self._trouble = trouble
-
-    def _recovered(self) -> None:
-        if self._trouble:
-            self._report(f"{self._store.folder}: goes on")
-        self._trouble = ""
 
 
 def limit_options() -> dict[str, tuple[Callable[[str], Any], Any]]:

@@ -41,9 +41,10 @@ def unpacked(architecture: str, suite: str) -> Path:
     need({"mmdebstrap": "mmdebstrap"})
     hooks = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"
     skip = "--skip=check/empty,check/qemu"
-    include = [f"--include={PACKAGES},python3-venv", "--include=?essential"]
+    # libstdc++6: what wheels need of the system.
+    include = [f"--include={PACKAGES},python3-venv,libstdc++6", "--include=?essential"]
     command = ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={architecture}", *include]
-    return _made(f"{suite}-{architecture}", [*command, hooks, skip, suite, "ROOT", mirror()])
+    return _made(f"{suite}-{architecture}-unpacked", [*command, hooks, skip, suite, "ROOT", mirror()])
 
 
 def _made(name: str, command: list[str]) -> Path:

@@ -95,6 +95,14 @@ def states(system: System, main: int) -> list[str]:
     return [e["EDGECAM_STATE"] for e in journal(system, f"_PID={main}") if "EDGECAM_STATE" in e]
 
 
+def until_told(system: System, main: int, *expected: str) -> None:
+    """Wait until these are the last states that a process has told: the journal may lag behind."""
+    until(
+        f"{expected} in the journal",
+        lambda: states(system, main)[-len(expected) :] == list(expected),
+    )
+
+
 def fetch(system: System, page: str) -> str:
     """A page, from inside of the machine."""
     return system.run("python3", "-c", FETCH.format(page)).stdout

@@ -15,7 +15,20 @@ from tests.helpers.rtsp import RtspServer
 
 from . import machine
 from .machine import Machine
-from .steps import configure, drop_in, fetch, frames, health, journal, pid, show, states, until, until_status
+from .steps import (
+    configure,
+    drop_in,
+    fetch,
+    frames,
+    health,
+    journal,
+    pid,
+    show,
+    states,
+    until,
+    until_status,
+    until_told,
+)
 
 pytestmark = pytest.mark.system
 
@@ -55,6 +68,7 @@ class TestCamera:
             camera.kill()
             camera.wait(10)
         assert pid(system) == main and show(system, "NRestarts") == "0"
+        until_told(system, main, "waiting")
         told = states(system, main)
         assert told[0] == "waiting" and told.count("running") == 2
         reasons = [e["EDGECAM_REASON"] for e in journal(system, "EDGECAM_STATE=waiting", f"_PID={main}")]
@@ -76,10 +90,10 @@ class TestCamera:
                 until("placards", lambda: 'edgecam_state{state="waiting"} 1.0' in fetch(system, "metrics"))
                 assert json.loads(fetch(system, "api/status"))["status"]["state"] == "waiting"
                 assert system.run("python3", "-c", HEALTH).stdout.split()[:2] == ["503", "waiting"]
-                assert states(system, main)[-1] == "waiting"
+                until_told(system, main, "waiting")
                 cure()
                 until_status(system, "running: ")
-                assert states(system, main)[-1] == "running"
+                until_told(system, main, "waiting", "running")
         assert pid(system) == main and show(system, "NRestarts") == "0"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,19 @@ def test_a_step_is_a_line_after_its_frame_s(tmp_path: Path) -> None:
     assert lines[1] == {"schema": 1, **step(1).record()}
     assert lines[1]["type"] == "event" and lines[1]["end"] is None and lines[5]["end"]["seq"] == 1
     assert "type" not in lines[0]
+
+
+def test_every_key_of_a_step_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+    example = json.loads(
+        text.partition("(broken here to be read):")[2].partition("\n\n")[2].partition("\n\n")[0]
+    )
+    record = {"schema": 1, **step(1, "end").record()}
+    assert example.keys() == record.keys()
+    for part in ("start", "end", "best"):
+        assert example[part].keys() == record[part].keys()
+    table = set(re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))))
+    assert record.keys() - {"schema", "type"} <= table
 
 
 # -- a queue that is full

@@ -1,6 +1,6 @@
 """What privacy costs: covering boxes and masks, and looking for faces, milliseconds a picture.
 
-    python benchmarks/privacy.py [--size 1280x720] [--faces 5] [--frames 300]
+    python -m benchmarks.privacy [--size 1280x720] [--faces 5] [--frames 300]
 
 ``cover`` is all that makes a private picture out of pixels (the copy included) once the boxes are known;
 ``faces`` is the face model on one picture and its thread's round trip, on one CPU thread.

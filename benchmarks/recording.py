@@ -1,6 +1,6 @@
 """What recording costs a run whose camera gives JPEG: CPU of the whole process, of one core.
 
-    python benchmarks/recording.py [--size 1280x720] [--fps 30] [--seconds 20] [--folder DIR] [--rounds 3]
+    python -m benchmarks.recording [--size 1280x720] [--fps 30] [--seconds 20] [--folder DIR] [--rounds 3]
 
 A live source hands over JPEG at a steady rate to a whole pipeline, whose engine is the fake one (it costs
 little and the same each time). Each round runs every way one after the other, so that a busy machine hits

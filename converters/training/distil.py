@@ -93,7 +93,9 @@ def trainer(
 
     def make(net: Any, plan: Plan) -> Any:
         source, student = heads.logits(_as_precise(teacher, plan)), heads.logits(net)
-        losses: list[Any] = [keras.distillation.LogitsDistillation(temperature)]
+        # As "kl_divergence", the default, Keras 3.15 compares the bare logits: it looks for an instance.
+        divergence = keras.losses.KLDivergence()
+        losses: list[Any] = [keras.distillation.LogitsDistillation(temperature, divergence)]
         for theirs, ours in pairs:
             _check_layers(teacher, theirs, net, ours)
             losses.append(keras.distillation.FeatureDistillation(AttentionLoss(), theirs, ours))

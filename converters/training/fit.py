@@ -195,8 +195,8 @@ class _Run:
         row["seconds"] = round(time.monotonic() - began, 2)
         self.done.seconds = round(self.done.seconds + row["seconds"], 2)
         self.done.history.append(row)
-        self._note_best(row)
         self.report.line(_told(row, self.total))
+        self._note_best(row)
         if self.plan.ema:
             state.assign(self.net.variables, raw)
         self._save()

@@ -13,7 +13,7 @@ from converters.training.plan import Plan
 from edgecam.errors import ModelError, UsageError
 from tests.converters.training.pictures import Memory, Remembering
 
-PLAN = Plan(epochs=20, batch=20, rate=0.01, shift=0.0, flip=False)
+PLAN = Plan(epochs=20, batch=24, rate=0.003, smoothing=0.1, shift=0.0)
 
 
 def network(classes: int = 3, width: int = 8, size: int = 32) -> Any:
@@ -31,7 +31,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from converters.training.fit import fit
 
     model = network(width=16)
-    feed = TrainFeed(Memory(), PLAN, 3)  # type: ignore[arg-type]
+    feed = TrainFeed(Memory(240), PLAN, 3)  # type: ignore[arg-type]
     fit(model, feed, PLAN, tmp_path_factory.mktemp("teacher"), Remembering(), mark="teacher")
     assert (answers(model, Memory(60, seed=2)) == Memory(60, seed=2).classes).mean() > 0.8
     return model
@@ -46,10 +46,10 @@ def test_a_student_learns_from_the_teacher_alone(tmp_path: Path, teacher: Any, p
     from converters.training.fit import fit
 
     before = teacher.get_weights()
-    unlabelled = Memory()
+    unlabelled = Memory(240)
     unlabelled.classes = np.random.default_rng(0).integers(0, 3, len(unlabelled))
     plan = replace(PLAN, precision=precision)
-    student = network()
+    student = network(width=16)
     makes = distil.trainer(teacher, weight=1.0, features=("block2_act2", "block1_act2:block1_act1"))
     feed = TrainFeed(unlabelled, plan, 3)  # type: ignore[arg-type]
     done = fit(student, feed, plan, tmp_path, Remembering(), mark="student", trainer=makes)
@@ -84,6 +84,26 @@ def test_one_run_of_the_student_does_for_answer_and_features(teacher: Any) -> No
             layer.trainable = False  # the same statistics in both runs
     losses = [float(model.compute_loss(x, y, model(x, training=True))) for model in (made, theirs)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.convert
+def test_the_loss_is_the_divergence_of_softened_scores(teacher: Any) -> None:
+    from converters.training import distil, heads, trainers
+
+    student = network()
+    made = distil.trainer(teacher, temperature=3.0, weight=1.0)(student, PLAN)
+    made.compile(loss=trainers.loss(PLAN))
+    x = Memory(16).x.astype(np.float32)
+
+    def softened(model: Any) -> np.ndarray:
+        raised = np.exp(np.asarray(heads.logits(model)(x), np.float64) / 3)
+        return raised / raised.sum(1, keepdims=True)
+
+    p, q = softened(teacher), softened(student)
+    wanted = 9 * (p * np.log(p / q)).sum(1).mean()
+    y = np.eye(3, dtype=np.float32)[[0] * 16]
+    found = float(made.compute_loss(x, y, made(x, training=False)))
+    assert found == pytest.approx(wanted, rel=1e-3)
 
 
 @pytest.mark.convert

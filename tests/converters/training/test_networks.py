@@ -54,7 +54,7 @@ def test_a_residual_networks_depth_is_whole_blocks() -> None:
 
 
 @pytest.mark.convert
-@pytest.mark.parametrize("name", ["cnn", "resnet", "mobilenet_v2", "squeezenet"])
+@pytest.mark.parametrize("name", ["cnn", "mobilenet_v1"])
 def test_the_cost_is_that_of_the_converted_file(name: str) -> None:
     import tensorflow as tf
 

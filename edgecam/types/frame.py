@@ -1,0 +1,148 @@
+"""A picture from a source and its times."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecam.types.arrays import Image
+
+
+@dataclass(slots=True)
+class Times:
+    """When a frame passed each stage; monotonic seconds, 0.0 where it has not been yet."""
+
+    captured: float = 0.0
+    taken: float = 0.0
+    preprocessed: float = 0.0
+    inferred: float = 0.0
+    decoded: float = 0.0
+    drawn: float = 0.0
+    sent: float = 0.0
+
+
+class Frame:
+    """One picture from a source, its JPEG bytes if the camera gave them, and its times.
+
+    A frame is made from pixels or from JPEG bytes. JPEG is decoded when (and only when) somebody asks
+    for pixels, so a frame that is dropped costs nothing.
+
+    Args:
+        seq: number of the frame in its source, from 0, counted before drops.
+        image: RGB uint8 (H, W, 3), or None when ``jpeg`` is given.
+        jpeg: the camera's own JPEG bytes, or None.
+        size: (width, height); needed with ``jpeg`` only.
+        decode: ``(jpeg, min_width, min_height) -> image``; needed with ``jpeg`` only.
+        source: what to show as its origin (no credentials).
+        captured: monotonic seconds; now if None.
+        media_time: position in the file in seconds, None for live sources.
+        name: file name for picture files, else "".
+
+    Attributes:
+        encoded: the whole picture as JPEG bytes once somebody encoded it (:func:`edgecam.jpeg.of`), or None.
+    """
+
+    __slots__ = (
+        "_decode",
+        "_image",
+        "_lock",
+        "_make",
+        "encoded",
+        "height",
+        "jpeg",
+        "media_time",
+        "name",
+        "seq",
+        "source",
+        "times",
+        "wall",
+        "width",
+    )
+
+    def __init__(
+        self,
+        seq: int,
+        image: Image | None = None,
+        *,
+        jpeg: bytes | None = None,
+        size: tuple[int, int] | None = None,
+        decode: Callable[[bytes, int, int], Image] | None = None,
+        source: str = "",
+        captured: float | None = None,
+        media_time: float | None = None,
+        name: str = "",
+    ) -> None:
+        if image is not None:
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise ValueError(f"frame must be uint8 (H, W, 3), got {image.dtype} {image.shape}")
+            self.height, self.width = image.shape[:2]
+        elif jpeg is not None and size is not None and decode is not None:
+            self.width, self.height = size
+        else:
+            raise ValueError("a frame needs pixels, or JPEG bytes with their size and a decoder")
+        now = time.monotonic()
+        self.seq = seq
+        self.jpeg = jpeg
+        self.source = source
+        self.media_time = media_time
+        self.name = name
+        self.times = Times(captured=now if captured is None else captured)
+        self.wall = time.time() - (now - self.times.captured)
+        self.encoded: bytes | None = None
+        self._image = image
+        self._decode = decode
+        self._make: Callable[[], Image] | None = None
+        self._lock = threading.Lock()
+
+    def derived(self, make: Callable[[], Image]) -> Frame:
+        """The same moment with other pixels: ``make()``, called at most once and only if somebody asks.
+
+        The new frame has this one's times (the same object) and size, and no JPEG bytes.
+        """
+        new = Frame.__new__(Frame)
+        for name in ("seq", "source", "media_time", "name", "times", "wall", "width", "height"):
+            setattr(new, name, getattr(self, name))
+        new.jpeg = new.encoded = new._image = new._decode = None
+        new._make = make
+        new._lock = threading.Lock()
+        return new
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.width, self.height
+
+    @property
+    def moment(self) -> float:
+        """Its place in time by a clock that nobody sets, in seconds: in the file, else monotonic."""
+        return self.times.captured if self.media_time is None else self.media_time
+
+    @property
+    def image(self) -> Image:
+        """All pixels, RGB uint8 (H, W, 3); decoded once. Never write into it.
+
+        Raises:
+            FrameError: the JPEG is broken.
+        """
+        with self._lock:
+            if self._image is None and self._make is not None:
+                self._image = self._make()
+                self._make = None  # lets go of the frame that it was made from
+            elif self._image is None:
+                assert self._decode is not None and self.jpeg is not None
+                self._image = self._decode(self.jpeg, 0, 0)
+            return self._image
+
+    def pixels(self, min_width: int, min_height: int) -> Image:
+        """Pixels for the whole view, possibly reduced, never under the size asked for (or the frame's own).
+
+        Cheaper than :attr:`image` for a large JPEG and a small model input. Same errors.
+        """
+        if self._image is not None or self.jpeg is None:
+            return self.image
+        assert self._decode is not None
+        return self._decode(self.jpeg, min(min_width, self.width), min(min_height, self.height))

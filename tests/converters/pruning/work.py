@@ -52,7 +52,7 @@ def make(root: Path, count: int = 40) -> Work:
     step.run(work, complete(step, Job(data=str(root / "pictures")), {}), Heard())
     layers = keras.layers
     keras.utils.set_random_seed(1)
-    image = keras.Input((SIDE, SIDE, 3))
+    image = keras.Input((SIDE, SIDE, 3), name="image")
     x = layers.Rescaling(1 / 255)(image)
     x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False)(x)
     x = layers.ReLU()(layers.BatchNormalization()(x))

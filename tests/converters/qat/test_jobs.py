@@ -42,7 +42,7 @@ def test_from_training_to_the_int8_file(work: Work) -> None:
     assert not [layer for layer in files.load_model(path).layers if "Norm" in type(layer).__name__]
     note = files.note(path)
     assert note["network"] == "small"
-    assert note["ranges"]["input_layer"] == [0.0, 255.0]
+    assert note["ranges"]["image"] == [0.0, 255.0]
     source = keras_io.load(path)
     pictures = np.random.default_rng(0).uniform(0, 255, (8, 16, 16, 3)).astype(np.float32)
     data = tfconvert.convert(source, recipes.quantization("int8"), "classify", pictures)

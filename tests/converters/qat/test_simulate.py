@@ -31,7 +31,7 @@ def network() -> Any:
 
     layers = keras.layers
     keras.utils.set_random_seed(3)
-    image = keras.Input((16, 16, 3))
+    image = keras.Input((16, 16, 3), name="image")
     x = layers.Rescaling(1 / 127.5, -1.0)(image)
     x = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(x)
     x = y = layers.ReLU(6.0)(layers.BatchNormalization()(x))
@@ -122,7 +122,7 @@ def test_the_file_has_the_ranges_that_were_learnt(trained: Any) -> None:
     model = simulate.simulated(folded)
     simulate.watch(model, [coloured(8, 3)[0]])
     learnt = {name: (2 * low, 3 * high) for name, (low, high) in simulate.ranges(model).items()}
-    learnt["input_layer"] = (0.0, 255.0)
+    learnt["image"] = (0.0, 255.0)
     found = graph.read(converted(folded, learnt))
     scales = [tensor.scales[0] for tensor in found.tensors if len(tensor.scales) == 1 and not tensor.constant]
     for name, (low, high) in learnt.items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from converters import detection
 from converters.steps.base import Option, Report
 from converters.training.chain import CHAIN
 from converters.training.networks import ACTIVATIONS, NAMES, SCALINGS
@@ -22,10 +24,20 @@ NETWORK = (
     Option("scaling", str, "", "Range to which the network brings pixels.", choices=("", *SCALINGS)),
     Option("whiten", bool, False, "Make the first convolution (plain) whiten patches, and keep it so."),
 )
+BOXES = (
+    Option("strides", int, (), "Of a detector's maps: 8, 16, ...; by the boxes if not said.", many=True),
+    Option(
+        "anchor_scales", float, (), "Anchors of each map, as a share of the input; by the boxes.", many=True
+    ),
+    Option("anchor_ratios", float, (), "Anchors' width by height; by the boxes if not said.", many=True),
+    Option("crop", float, 0.5, "Share of pictures with boxes that are cropped around one of them."),
+)
 WEIGHTS = Option("weights", str, "", "Weights to begin with: a .keras or .h5 file, or imagenet.")
 SHARED = (
     Option("model", str, "", "The model."),
-    Option("input_size", int, (), "Height and width of a new network's input; 32 if not said.", many=True),
+    Option(
+        "input_size", int, (), "Height and width of a new network's input; 32, or 320 with boxes.", many=True
+    ),
     Option("resize", str, "stretch", "How a picture is laid into the input."),
 )
 
@@ -33,13 +45,17 @@ SHARED = (
 class TrainStep:
     """Writes ``trained.keras`` and ``augmentation.png``.
 
+    With boxes also ``trained.detector.json``, which tells ``quantize`` what the outputs are.
+
     Figures: ``network``, ``input``, ``parameters``, ``macs``, ``epochs``, ``seconds``, ``history`` (a row an
     epoch), ``best``, ``kept`` (epoch), ``stopped``, ``plan``; see :class:`converters.training.fit.Fitted`.
     """
 
     name = "train"
     options = (
-        *NETWORK,
+        replace(NETWORK[0], choices=(*NETWORK[0].choices, *detection.NAMES)),
+        *NETWORK[1:],
+        *BOXES,
         WEIGHTS,
         *OPTIONS,
         *SHARED,

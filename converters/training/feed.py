@@ -8,24 +8,23 @@ anew by a few threads, ahead of its use.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from threading import local
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from converters.training.ahead import ahead
 from converters.training.plan import Plan
 from edgecam.contract import ModelSpec
 from edgecam.errors import FrameError, UsageError
-from edgecam.types import Array, Floats, TensorInfo
+from edgecam.types import Array, Floats, Geometry, TensorInfo
 
 if TYPE_CHECKING:
     from converters.dataset import Dataset, Sample
     from converters.steps.base import Report
 
-_AHEAD = 4  # batches
 _MB = 1 << 20
 
 
@@ -87,6 +86,7 @@ class Pictures:
         self._info = TensorInfo("image", (1, *shape), np.dtype(np.uint8))
         self._threads = threads
         self._own = local()
+        self._laid: dict[int, Geometry] = {}
         self._cached: Array | None = None
         if cache:
             self._cached = self._decode_all(progress)
@@ -97,6 +97,12 @@ class Pictures:
     @property
     def cached(self) -> bool:
         return self._cached is not None
+
+    def geometry(self, index: int) -> Geometry:
+        """How a picture was laid into the input."""
+        if index not in self._laid:
+            self._decode(index)
+        return self._laid[index]
 
     def take(self, indices: Array) -> Array:
         """Those pictures, uint8 (N, H, W, C)."""
@@ -110,7 +116,7 @@ class Pictures:
 
         if not hasattr(self._own, "preprocess"):
             self._own.preprocess = Preprocessor(self._spec, self._info)
-        tensor, _ = self._own.preprocess.from_image(load_picture(self._paths[index]))
+        tensor, self._laid[index] = self._own.preprocess.from_image(load_picture(self._paths[index]))
         return np.array(tensor[0])
 
     def _decode_all(self, progress: Callable[[int, int | None], None] | None) -> Array:
@@ -244,6 +250,15 @@ def open_feeds(
     if len(data.train) < 2:
         raise UsageError(f"{len(data.train)} pictures to learn from", "add pictures")
     threads = plan.threads or os.cpu_count() or 1
+    train, validation = decoded(data, shape, plan, report, resize, threads)
+    judged = JudgeFeed(validation, threads=threads) if len(validation) else None
+    return Feeds(TrainFeed(train, plan, len(data.names), threads), judged, data.names)
+
+
+def decoded(
+    data: Dataset, shape: tuple[int, int, int], plan: Plan, report: Report, resize: str, threads: int
+) -> tuple[Pictures, Pictures]:
+    """Training and validation pictures, in memory if they fit."""
     size = (len(data.train) + len(data.validation)) * int(np.prod(shape)) / _MB
     cache = size <= plan.cache_mb
     if not cache:
@@ -254,8 +269,7 @@ def open_feeds(
         _pictures(part, shape, resize, threads, cache, report, what)
         for part, what in ((data.train, "training pictures"), (data.validation, "validation pictures"))
     )
-    judged = JudgeFeed(validation, threads=threads) if len(validation) else None
-    return Feeds(TrainFeed(train, plan, len(data.names), threads), judged, data.names)
+    return train, validation
 
 
 def _pictures(
@@ -274,19 +288,3 @@ def _pictures(
         raise UsageError("the decoded pictures do not fit into memory", "lower cache_mb") from None
     except FrameError as error:
         raise FrameError(error.message, "the pictures have changed: run the step data again") from error
-
-
-def ahead(make: Callable[[int], Any], count: int, threads: int) -> Iterator[Any]:
-    """``make(0)``, ``make(1)``, ... in order, some of them made ahead in threads."""
-    with ThreadPoolExecutor(threads, "feed") as pool:
-        waiting: deque[Future[Any]] = deque()
-        try:
-            for number in range(count):
-                waiting.append(pool.submit(make, number))
-                if len(waiting) > _AHEAD + threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

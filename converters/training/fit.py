@@ -282,6 +282,9 @@ def _told(row: Mapping[str, Any], total: int) -> str:
     if "accuracy" in seen:
         text += f"; validation: right {100 * seen['accuracy']:.1f}%, loss {seen['loss']:.3f}"
         text += f", worst {seen['worst']} {100 * seen['worst_recall']:.0f}%"
+    elif "ap50" in seen:
+        text += f"; validation: AP50 {100 * seen['ap50']:.1f}%"
+        text += f", worst {seen['worst']} {100 * seen['worst_ap50']:.0f}%"
     elif seen:
         text += f"; validation: {seen['score']:.4f}"
     return f"{text}; {row['seconds']:.0f} s"

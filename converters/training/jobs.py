@@ -36,6 +36,12 @@ def train(report: Report, *, work: str, options: Mapping[str, Any], mark: str, o
     folder, plan = Work(Path(work)), Plan.from_options(options)
     begin(plan)
     data = dataset(folder)
+    if data.task == "detect":
+        from converters.detection import jobs as detection
+
+        return detection.train(report, detection.Task(folder, options, plan, data, mark, out))
+    if options["network"].startswith("ssd_"):
+        raise UsageError(f"{options['network']} learns boxes, these pictures have none", "COCO, CSV or YOLO")
     model, new = start(options, data.names, report)
     return _fit(report, folder, options, mark, out, data, plan, model, new)
 

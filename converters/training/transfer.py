@@ -107,12 +107,13 @@ def _imagenet(model: Any) -> Any:
         "mobilenet_v3": "MobileNetV3Small",
         "mobilenet_v3_large": "MobileNetV3Large",
     }
-    if model.name not in kinds:
+    name = model.name.removeprefix("ssd_")  # a detector takes those of its backbone
+    if name not in kinds:
         raise UsageError(
             f"there are no weights for ImageNet for {model.name}", f"for {', '.join(kinds)} there are"
         )
     try:
-        return getattr(keras.applications, kinds[model.name])(weights=IMAGENET, include_top=False)
+        return getattr(keras.applications, kinds[name])(weights=IMAGENET, include_top=False)
     except Exception as error:
         raise EdgecamError(
             f"this machine has no weights of {model.name} for ImageNet and cannot fetch them",

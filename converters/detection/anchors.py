@@ -59,6 +59,7 @@ def choose(
         )
     if not all(0 < value <= 1 for value in scales) or not all(0 < value < 100 for value in ratios):
         raise UsageError("anchor scales or ratios that make no box", "scales up to 1, ratios above 0")
+    small = max(small, strides[0] / min(size))  # what is smaller than a cell is not learnt anyway
     spread = scales or np.geomspace(small, max(large, 1.2 * small), len(strides)).clip(0.02, 0.95)
     return {
         "kind": "ssd",

@@ -14,6 +14,8 @@ from edgecam.board import Board
 from edgecam.capture import Capture
 from edgecam.changeover import Changeover
 from edgecam.config import Settings
+from edgecam.config_edit import Editor
+from edgecam.config_load import Loaded
 from edgecam.contract import Overrides
 from edgecam.engines.base import EngineOptions
 from edgecam.errors import EdgecamError, SourceError, UsageError
@@ -157,6 +159,7 @@ def run(
     report: Report,
     progress: Progress | None = None,
     reload: Callable[[], Settings] | None = None,
+    loaded: Loaded | None = None,
 ) -> RunReport:
     """Run until the source ends, a bound is reached or a signal comes. Main thread only.
 
@@ -166,17 +169,19 @@ def run(
             by itself; never for a live one.
         reload: reads the settings anew, when the service manager asks for it. Settings that are no good are
             refused with a line, and the run goes on; with good ones it begins anew in the same process.
+        loaded: where the settings came from; the page may change that file if it was asked to.
 
     Raises:
         EdgecamError: something could not be opened, or failed for good.
     """
     renewal = None if reload is None else Renewal(reload, check, report)
     service = Service(report, None if renewal is None else renewal.look)
+    editor = None if loaded is None else Editor(loaded, check, service.ask_reload)
     before: Settings | None = None
     with service.signals():
         while True:
             try:
-                result = _run_once(settings, report, progress, service)
+                result = _run_once(settings, report, progress, service, editor)
             except KeyboardInterrupt:
                 return RunReport(reason=service.stopped)
             except EdgecamError as error:
@@ -248,7 +253,13 @@ class _Parts:
         )
 
 
-def _run_once(settings: Settings, report: Report, progress: Progress | None, service: Service) -> RunReport:
+def _run_once(
+    settings: Settings,
+    report: Report,
+    progress: Progress | None,
+    service: Service,
+    editor: Editor | None,
+) -> RunReport:
     if settings.governor and settings.model_ladder:
         check_ladder(settings)
     sinks = create_sinks(settings)
@@ -281,7 +292,12 @@ def _run_once(settings: Settings, report: Report, progress: Progress | None, ser
         model,
         sinks,
         render=overlay.draw,
-        options=PipelineOptions(max_frames=settings.max_frames, duration=settings.duration),
+        options=PipelineOptions(
+            max_frames=settings.max_frames,
+            duration=settings.duration,
+            scene=settings.scene,
+            editing=editor,
+        ),
         report=report,
         watch=service.watch if capture.source.live else None,
         regulator=regulated,

@@ -50,13 +50,13 @@ class Loaded:
         settings: their values.
         origins: where each came from.
         files: that were read.
-        again: loads them anew, with the same flags and the same environment.
+        again: loads them anew, with the same flags and the same environment; takes ``instead`` too.
     """
 
     settings: Settings
     origins: Mapping[str, Origin]
     files: tuple[Path, ...] = ()
-    again: Callable[[], Loaded] | None = None
+    again: Callable[..., Loaded] | None = None
 
 
 def default_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -71,6 +71,7 @@ def load(
     *,
     file: str | None = None,
     environ: Mapping[str, str] | None = None,
+    instead: tuple[Path, str] | None = None,
 ) -> Loaded:
     """Settings from files, the environment and flags.
 
@@ -78,6 +79,7 @@ def load(
         flags: values already of their type, by setting name; None where a flag was not given.
         file: the file named by ``--config``.
         environ: in place of ``os.environ``.
+        instead: a file, and the text that is to be taken for what is in it.
 
     Raises:
         ConfigError: an unknown key, a wrong type or value, an unreadable file: names it and the remedy.
@@ -88,7 +90,8 @@ def load(
     named = file or environ.get("EDGECAM_CONFIG")
     used = []
     for path in (Path(named),) if named else default_files(environ):
-        found = read_file(path, required=bool(named))
+        other = instead[1] if instead is not None and instead[0] == path else None
+        found = read_file(path, required=bool(named), text=other)
         if found is not None:
             used.append(path)
             values.update(found)
@@ -105,14 +108,14 @@ def load(
     return Loaded(settings, origins, tuple(used), again)
 
 
-def read_file(path: Path, *, required: bool) -> dict[str, Any] | None:
-    """The settings of one TOML file; None if it is absent and not required.
+def read_file(path: Path, *, required: bool, text: str | None = None) -> dict[str, Any] | None:
+    """The settings of one TOML file (or of a text in its place); None if it is absent and not required.
 
     Raises:
         ConfigError: see :func:`load`.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig") if text is None else text)
     except (FileNotFoundError, NotADirectoryError):
         if not required:
             return None

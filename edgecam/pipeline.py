@@ -15,7 +15,8 @@ from edgecam.model import Model as Model
 from edgecam.placard import placard
 from edgecam.privacy.filter import Privacy
 from edgecam.regulator import Regulator
-from edgecam.sinks.base import Sink, SinkContext
+from edgecam.scene import Scene
+from edgecam.sinks.base import Editing, Keeper, Sink, SinkContext
 from edgecam.types import Frame, Image, Packet, Result, State, Status
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,14 @@ class PipelineOptions:
         max_frames: end after so many results, 0 for no bound.
         duration: end after so many seconds, 0 for no bound.
         stall: seconds without a frame after which a live source counts as lost.
+        scene, editing: what sinks are told of the run, see :class:`edgecam.sinks.base.SinkContext`.
     """
 
     max_frames: int = 0
     duration: float = 0.0
     stall: float = 3.0
+    scene: Scene = field(default_factory=Scene)
+    editing: Editing | None = None
 
 
 @dataclass
@@ -174,6 +178,9 @@ class Pipeline:
             labels=self._model.labels,
             report=self._report,
             stop=self.stop,
+            scene=self._options.scene,
+            folders=tuple(dict.fromkeys(s.folder for s in self._sinks if isinstance(s, Keeper))),
+            editing=self._options.editing,
         )
         for sink in self._sinks:
             self._started.append(sink)

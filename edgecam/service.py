@@ -86,6 +86,10 @@ class Service:
             raise KeyboardInterrupt
         self._pipeline.stop(self.stopped)
 
+    def ask_reload(self) -> None:
+        """Take new settings soon, as for SIGHUP. Any thread may ask."""
+        self._reload_asked = self._reload is not None
+
     @contextmanager
     def running(self, pipeline: Pipeline) -> Iterator[None]:
         """While inside, this is the pipeline that signals stop."""

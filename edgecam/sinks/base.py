@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
+from edgecam.scene import Scene
 from edgecam.types import Packet
+
+
+class Editing(Protocol):
+    """Writes zones, lines and masks into the settings file; see :class:`edgecam.config_edit.Editor`."""
+
+    file: Path
+
+    def read(self) -> dict[str, Any]: ...
+
+    def save(self, wanted: Mapping[str, object], version: str) -> None: ...
+
+    def apply(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +35,9 @@ class SinkContext:
         labels: the model's labels.
         report: tells the user one line (``report("page: http://127.0.0.1:8080/")``).
         stop: asks the run to end (a closed window), with a reason.
+        scene: zones, lines and rules of the run.
+        folders: where the run's sinks keep what happens.
+        editing: changes the settings file, None where there is no way to.
     """
 
     live: bool
@@ -29,6 +46,9 @@ class SinkContext:
     labels: tuple[str, ...]
     report: Callable[[str], None]
     stop: Callable[[str], None]
+    scene: Scene = field(default_factory=Scene)
+    folders: tuple[Path, ...] = ()
+    editing: Editing | None = None
 
 
 class Sink(Protocol):
@@ -64,3 +84,14 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish files, end threads within a few seconds; safe to call twice."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A sink that keeps what happens, with a ``.json`` beside each file that names the events in it.
+
+    Attributes:
+        folder: where.
+    """
+
+    folder: Path

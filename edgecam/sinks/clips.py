@@ -40,7 +40,7 @@ class ClipsSink(WorkerSink):
 
     def __init__(self, uri: URI) -> None:
         super().__init__(uri.safe, depth=16, tick=1.0)
-        self._folder = folder_of(uri)
+        self.folder = folder_of(uri)
         options = uri.options(
             pre=(parse_duration, 5.0),
             post=(parse_duration, 5.0),
@@ -74,10 +74,10 @@ class ClipsSink(WorkerSink):
 
     def _open(self, context: SinkContext) -> None:
         self._coder.open()
-        self._archive = Archive(self._folder, "clip", self._limits, context.report)
+        self._archive = Archive(self.folder, "clip", self._limits, context.report)
         self._archive.open()
         context.report(
-            f"clips of events to {self._folder}, from {self._pre:g} s before to {self._post:g} s after "
+            f"clips of events to {self.folder}, from {self._pre:g} s before to {self._post:g} s after "
             f"({self._coder.words}), {limit_words(self._limits)}"
         )
 

@@ -41,7 +41,7 @@ class SnapshotsSink(WorkerSink):
 
     def __init__(self, uri: URI) -> None:
         super().__init__(uri.safe, depth=16, tick=1.0)
-        self._folder = folder_of(uri)
+        self.folder = folder_of(uri)
         options = uri.options(
             boxes=(parse_bool, False),
             rules=(lambda text: tuple(filter(None, map(str.strip, text.split(",")))), ()),
@@ -60,9 +60,9 @@ class SnapshotsSink(WorkerSink):
         return "" if self._archive is None else self._archive.trouble
 
     def _open(self, context: SinkContext) -> None:
-        self._archive = Archive(self._folder, "snapshot", self._limits, context.report)
+        self._archive = Archive(self.folder, "snapshot", self._limits, context.report)
         self._archive.open()
-        context.report(f"snapshots of events to {self._folder}, {limit_words(self._limits)}")
+        context.report(f"snapshots of events to {self.folder}, {limit_words(self._limits)}")
 
     def _handle(self, packet: Packet) -> None:
         for event in packet.events:

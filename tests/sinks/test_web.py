@@ -11,7 +11,7 @@ import pytest
 
 from edgecam.errors import SinkError, UnknownNameError, UsageError
 from edgecam.registry import sink_uri
-from edgecam.sinks.web import WebSink, site
+from edgecam.sinks.web import WebSink, streams
 from tests.sinks.web_support import (
     TIMEOUT,
     Camera,
@@ -144,15 +144,17 @@ def test_events_are_the_packets_records_with_the_status() -> None:
     camera = Camera()
     with running() as sink, Events(sink) as events:
         assert events.response.headers["content-type"].startswith("text/event-stream")
-        for packet in (
+        packets = (
             camera.packet(),
             camera.packet(result=classes()),
             camera.packet(state="waiting", message="x"),
-        ):
+        )
+        for number, (packet, relay) in enumerate(zip(packets, (False, False, None), strict=True), 1):
             sink.push(packet)
             event = events.event()
             assert 0 <= event.pop("age") < TIMEOUT
-            assert event == packet.record() | {"status": packet.status.as_dict()}
+            more = {"number": number, "relay": relay, "status": packet.status.as_dict()}
+            assert event == packet.record() | more
 
 
 def test_a_listener_gets_the_newest_event_first() -> None:
@@ -166,7 +168,7 @@ def test_a_listener_gets_the_newest_event_first() -> None:
 
 def test_a_slow_listener_skips_to_the_newest() -> None:
     camera = Camera()
-    with running() as sink, Events(sink, "/events?fps=4") as slow, Events(sink) as fast:
+    with running() as sink, Events(sink, "/events?fps=1") as slow, Events(sink) as fast:
         sink.push(camera.packet())
         assert slow.event()["seq"] == 0
         assert fast.event()["seq"] == 0
@@ -181,7 +183,7 @@ def test_a_wrong_event_rate_is_refused(sink: WebSink) -> None:
 
 
 def test_a_silent_event_stream_is_kept_alive_and_ends_with_good_bye(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site, "KEEP_ALIVE", 0.02)
+    monkeypatch.setattr(streams, "KEEP_ALIVE", 0.02)
     with running() as sink, Events(sink) as events:
         assert [events.block() for _ in range(2)] == [[": keep-alive"]] * 2
         sink.close()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from edgecam import jpeg
-from edgecam.sinks.web import WebSink, site
+from edgecam.sinks.web import WebSink, streams
 from edgecam.types import Frame, Image, Packet
 from tests.sinks.web_support import TIMEOUT, Camera, Events, Stream, Viewer, noise, picture, running, until
 
@@ -173,7 +173,7 @@ def test_pictures_are_encoded_no_faster_than_asked() -> None:
 
 
 def test_a_silent_stream_repeats_its_picture_without_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site, "REPEAT", 0.02)
+    monkeypatch.setattr(streams, "REPEAT", 0.02)
     camera = Camera()
     with running() as sink, Viewer(sink) as viewer:
         sink.push(camera.packet())
@@ -232,7 +232,7 @@ def test_raw_snapshot_hands_out_the_cameras_own_jpeg() -> None:
 
 
 def test_snapshot_says_why_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site, "SNAPSHOT_WAIT", 0.05)
+    monkeypatch.setattr(streams, "SNAPSHOT_WAIT", 0.05)
     with running() as sink:
         for path in ("snapshot.jpg", "snapshot.jpg?raw=1"):
             answer = httpx.get(sink.url + path)

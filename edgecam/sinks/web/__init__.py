@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from edgecam import jpeg
 from edgecam.errors import UsageError
 from edgecam.registry import URI, parse_bool
 from edgecam.sinks.base import SinkContext
+from edgecam.sinks.web import neighbours
 from edgecam.types import Frame, Packet
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ PORT = 8080
 
 T = TypeVar("T", int, float)
 
+_made: dict[tuple[str, int], str] = {}
+
 
 class WebSink:
     """Serves the page, an MJPEG stream, snapshots, server-sent events, a health check and metrics.
@@ -30,7 +33,8 @@ class WebSink:
     ``web:`` listens on 127.0.0.1:8080. ``web://0.0.0.0:9000`` lets other machines in, with a token that is
     made and reported unless ``token=`` or ``insecure=yes`` is given. Options: ``port`` (0 takes a free
     one), ``token``, ``insecure``, ``names`` (further host names the page may be called by, comma
-    separated), ``quality`` (JPEG, 1 to 100) and ``fps`` (pictures encoded a second at most).
+    separated), ``quality`` (JPEG, 1 to 100), ``fps`` (pictures a second at most), ``edit`` (zones, lines
+    and masks may be drawn in the page and are written to the settings file) and ``cameras`` (other pages).
 
     It never makes the pipeline wait, not even for a file: viewers get the newest picture.
 
@@ -51,7 +55,15 @@ class WebSink:
             names=(_names, ()),
             quality=(_number(int, 1, 100), 80),
             fps=(_number(float, 0.1, 1000), 30.0),
+            edit=(parse_bool, False),
+            cameras=(neighbours.parse, ()),
         )
+        options = self._options
+        if options["edit"] and options["insecure"] and not options["token"]:
+            raise UsageError(
+                f"{uri.safe}: edit=yes would let everybody change the settings",
+                "leave insecure out, or give a token",
+            )
         self.name = uri.safe
         self.dropped = 0
         self.failed = ""
@@ -66,12 +78,21 @@ class WebSink:
         options = self._options
         sock = bind(self._host, options["port"])
         address, port = sock.getsockname()[:2]
+        # A token that was made lasts as long as the process: new settings make nobody sign in again.
+        kept = "" if options["insecure"] else _made.get((address, port), "")
         access, made = make_access(
-            address, port, token=options["token"], insecure=options["insecure"], names=options["names"]
+            address,
+            port,
+            token=options["token"] or kept,
+            insecure=options["insecure"],
+            names=options["names"],
         )
+        if made:
+            _made[address, port] = access.token
+        made = made or bool(kept and not options["token"])
         self.url = f"http://{_shown(address)}:{port}/"
         self.link = f"{self.url}?token={quote(access.token, safe='')}" if access.token else self.url
-        self._running = _Running(sock, access, options["quality"], options["fps"])
+        self._running = _Running(sock, access, options, context)
         if made:
             context.report(f"page: {self.link}")
         elif access.token:
@@ -85,9 +106,8 @@ class WebSink:
         running = self._running
         if running is None:
             return
-        running.site.feed.add(packet.events)
+        running.site.observe(packet)
         running.hub.push(packet)
-        running.site.figures.observe(packet)
         self.dropped = running.hub.dropped
         self.failed = running.server.failed
 
@@ -101,11 +121,17 @@ class WebSink:
 class _Running:
     """What exists between start and close."""
 
-    def __init__(self, sock: socket.socket, access: Access, quality: int, fps: float) -> None:
+    def __init__(
+        self, sock: socket.socket, access: Access, options: Mapping[str, Any], context: SinkContext
+    ) -> None:
+        from edgecam.sinks.web.editing import SceneApi
         from edgecam.sinks.web.gate import Gate
         from edgecam.sinks.web.hub import Hub
+        from edgecam.sinks.web.recordings import Recordings
         from edgecam.sinks.web.server import ServerThread
-        from edgecam.sinks.web.site import Site
+        from edgecam.sinks.web.site import Parts, Site
+
+        quality = options["quality"]
 
         def annotated(packet: Packet) -> bytes:
             return jpeg.encode(packet.picture(), quality)
@@ -114,11 +140,22 @@ class _Running:
             return frame.jpeg or jpeg.encode(frame.image, quality)
 
         loop = asyncio.new_event_loop()
-        self.hub = Hub(loop, annotated, fps)
-        self.site = Site(self.hub, raw, Path(__file__).parent / "page")
+        self.hub = Hub(loop, annotated, options["fps"])
+        self.site = Site(
+            Parts(
+                self.hub,
+                raw,
+                Path(__file__).parent / "page",
+                SceneApi(context.scene, context.editing if options["edit"] else None, context.live),
+                Recordings(context.folders),
+                options["cameras"],
+                options["fps"],
+            )
+        )
         self.server = ServerThread(loop)
         self.hub.start()
-        self.server.start(Gate(self.site.app, access, self.site.sign_in), sock)
+        elsewhere = tuple(dict.fromkeys(camera.origin for camera in options["cameras"]))
+        self.server.start(Gate(self.site.app, access, self.site.sign_in, elsewhere), sock)
 
     def close(self) -> None:
         self.hub.close(timeout=1.0)

@@ -3,6 +3,7 @@ response the headers that keep a browser from doing more with it than the page n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import MutableHeaders
@@ -20,7 +21,8 @@ _FREE = frozenset({"/page.css", "/favicon.svg"})
 
 _HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "default-src 'none'; img-src 'self'{}; media-src 'self'; style-src 'self'; script-src 'self'; "
+        "connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
     ),
     "x-content-type-options": "nosniff",
@@ -38,12 +40,15 @@ class Gate:
         app: the site behind the gate.
         access: the rules.
         sign_in: the sign-in page (HTML); its error line is ``hidden`` until a token was wrong.
+        elsewhere: origins that pictures may come from too.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, sign_in: bytes) -> None:
+    def __init__(self, app: ASGIApp, access: Access, sign_in: bytes, elsewhere: Sequence[str] = ()) -> None:
         self._app = app
         self._access = access
         self._sign_in = sign_in
+        policy = _HEADERS["content-security-policy"].format("".join(f" {origin}" for origin in elsewhere))
+        self._headers = _HEADERS | {"content-security-policy": policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,7 +60,7 @@ class Gate:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 headers["cross-origin-resource-policy"] = sharing
             await send(message)

@@ -1,0 +1,129 @@
+"""Zones, lines and masks: told to the page, and taken from it where the user allowed that."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from edgecam.config_edit import KINDS, Conflict
+from edgecam.errors import EdgecamError
+from edgecam.scene import LINES, ZONES, Scene
+from edgecam.sinks.base import Editing
+
+_LIMIT = 256 * 1024
+_NO_STORE = {"cache-control": "no-store"}
+
+
+class SceneApi:
+    """``/api/scene`` and ``/api/settings``.
+
+    Args:
+        scene: zones and lines of the run.
+        editing: changes the settings file; None where that is not allowed.
+        live: the source is live, so that new settings are taken at once.
+    """
+
+    def __init__(self, scene: Scene, editing: Editing | None, live: bool) -> None:
+        self._scene = scene
+        self._editing = editing
+        self._live = live
+        self._secret = secrets.token_urlsafe(24)
+        self._lock = asyncio.Lock()
+
+    async def scene(self, request: Request) -> Response:
+        """Zones and lines as the page draws them, with the rules that count there."""
+        rules = [
+            {"name": rule.name, "zone": rule.zone, "line": rule.line}
+            for rule in self._scene.rules
+            if rule.zone or rule.line
+        ]
+        body = {
+            "zones": ZONES.plain(self._scene.zones),
+            "lines": LINES.plain(self._scene.lines),
+            "rules": rules,
+            "editable": self._editing is not None,
+        }
+        return JSONResponse(body, headers=_NO_STORE)
+
+    async def read(self, request: Request) -> Response:
+        """What the settings file says, and what a change of it must show."""
+        if self._editing is None:
+            return _refused("editing is off: add edit=yes to the web: sink")
+        try:
+            found = await asyncio.to_thread(self._editing.read)
+        except EdgecamError as error:
+            return _error(422, str(error))
+        body = found | {"file": str(self._editing.file), "secret": self._secret, "live": self._live}
+        return JSONResponse(body, headers=_NO_STORE)
+
+    async def write(self, request: Request) -> Response:
+        """Change the settings file and have the run take it."""
+        if self._editing is None:
+            return _refused("editing is off: add edit=yes to the web: sink")
+        problem = self._foreign(request)
+        if problem:
+            return _refused(problem)
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LIMIT:
+                return _error(413, f"more than {_LIMIT} bytes")
+        try:
+            wanted, version = _parse(body)
+        except ValueError as error:
+            return _error(400, str(error))
+        async with self._lock:
+            try:
+                await asyncio.to_thread(self._editing.save, wanted, version)
+            except EdgecamError as error:
+                return _error(409 if isinstance(error, Conflict) else 422, str(error))
+        if self._live:
+            self._editing.apply()
+        return JSONResponse({"saved": str(self._editing.file), "applied": self._live}, headers=_NO_STORE)
+
+    def _foreign(self, request: Request) -> str:
+        """Why a request does not come from our own page, or ""."""
+        headers = request.headers
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+            return "the request comes from another page"
+        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return "the request comes from another site"
+        if not headers.get("content-type", "").startswith("application/json"):
+            return "the body must be application/json"
+        if not hmac.compare_digest(headers.get("x-edgecam-secret", "").encode(), self._secret.encode()):
+            return "X-Edgecam-Secret is wrong: GET /api/settings tells it"
+        return ""
+
+
+def _parse(body: bytes) -> tuple[dict[str, Any], str]:
+    """
+    Raises:
+        ValueError: not the JSON that is expected.
+    """
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError("the body is not valid JSON") from None
+    if not isinstance(found, dict) or not isinstance(found.get("version"), str):
+        raise ValueError("expected an object with version")
+    version = found.pop("version")
+    for kind, value in found.items():
+        if kind not in KINDS or not isinstance(value, list):
+            raise ValueError(f"expected lists for {', '.join(KINDS)}")
+    return found, version
+
+
+def _refused(why: str) -> Response:
+    return _error(403, why)
+
+
+def _error(status: int, why: str) -> Response:
+    return JSONResponse({"error": why}, status_code=status, headers=_NO_STORE)

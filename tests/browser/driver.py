@@ -134,8 +134,8 @@ class Browser:
     def click(self, selector: str) -> None:
         """Click with the mouse, as a person would."""
         x, y = self.run(
-            "const r = document.querySelector(arguments[0]).getBoundingClientRect();"
-            "return [r.x + r.width / 2, r.y + r.height / 2]",
+            "const e = document.querySelector(arguments[0]); e.scrollIntoView({ block: 'nearest' });"
+            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]",
             selector,
         )
         for kind in ("mousePressed", "mouseReleased"):
@@ -167,4 +167,4 @@ class Browser:
         path.write_bytes(base64.b64decode(self._send("GET", f"{self._session}/screenshot")))
 
 
-KEYS = {"Tab": (9, ""), "Enter": (13, "\r")}
+KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), "ArrowLeft": (37, ""), "ArrowDown": (40, "")}

@@ -89,13 +89,23 @@ def here(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Here:
 
 
 def compare(theirs: str, ours: str) -> None:
-    """The same labels in the same order, with about the same scores: kernels round differently."""
+    """The same labels, and the same best one with about the same score.
+
+    The scores of the others are not held: OpenCV makes a picture small with other code on aarch64, so inputs
+    differ by up to three grey levels, and what is not sure of itself moves with that: a person from 0.55 to
+    0.81. To one and the same input tensor the interpreters gave outputs equal to the bit when that was tried.
+    """
     found, known = answers(theirs), answers(ours)
     print(f"aarch64 {found}; x86_64 {known}")
-    assert known and found[0][0] == known[0][0]
+    assert known and found[0] == (known[0][0], pytest.approx(known[0][1], abs=0.03))
     assert sorted(label for label, _ in found) == sorted(label for label, _ in known)
-    for (_, one), (_, other) in zip(sorted(found), sorted(known), strict=True):
-        assert one == pytest.approx(other, abs=0.03)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_golden_samples_hold(guest: Virtual, model: str) -> None:
+    said = guest.run(EDGECAM, "model", "verify", model, timeout=600).stdout
+    print(said)
+    assert said.count(" pass ") >= 4 and "fail" not in said.lower()
 
 
 def answers(text: str) -> list[tuple[str, float]]:
@@ -113,7 +123,8 @@ def test_a_minute_on_a_camera(guest: Virtual, here: Here, tmp_path: Path) -> Non
     )
     picture = ""
     while not picture:
-        assert guest.run("systemctl", "is-active", "run", check=False).stdout == "active\n"
+        if guest.run("systemctl", "is-active", "run", check=False).stdout != "active\n":
+            raise AssertionError(guest.run("journalctl", "-u", "run", "-o", "cat").stdout)
         picture = guest.run("python3", "-c", SNAPSHOT, check=False).stdout.strip()
     guest.run("sh", "-c", "while systemctl is-active --quiet run; do sleep 1; done", timeout=300)
     said = guest.run("journalctl", "-u", "run", "-o", "cat").stdout

@@ -14,5 +14,3 @@ BACKBONES = {
 }
 NAMES = tuple(BACKBONES)
 INPUT_SIZE = 320
-#: weights by name instead of by file: the backbone of the bundled detector
-BUNDLED = "detect-coco"

@@ -110,9 +110,10 @@ def sections(every: Sequence[Trained]) -> str:
     """The page's sections about training, "" without."""
     out = []
     for trained in every:
+        score = escape(str(trained.figures.get("score") or "mean recall"))
         legend = (
             "<div class='legend'><span><i class='twin'></i>training pictures, as augmented</span>"
-            "<span><i class='best'></i>validation pictures, mean recall</span></div>"
+            f"<span><i class='best'></i>validation pictures, {score}</span></div>"
         )
         body = f"{legend}<div class='scroll'><div class='chart'>{chart(trained)}</div></div>{_sheet(trained)}"
         body += shrunk.table(made) if (made := trained.figures).get("rounds") else ""

@@ -51,6 +51,9 @@ def _callback(model: str | None, work: Path | None, again: bool, **flags: Any) -
     job = merged({**found.job, "model": model}, said)
     if not job.data:
         raise UsageError("no pictures", "add --data FOLDER with a folder of pictures per class")
+    if not Path(job.model).exists():
+        # Said before thousands of pictures are looked at.
+        raise UsageError(f"{job.model} does not exist", "name a Keras model")
     planned = [Planned(plan.step, {**plan.options, **_of(plan.step, said)}) for plan in found.steps]
     execute(work_folder(work, job), job, planned, again=again)
 

@@ -77,7 +77,8 @@ def test_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "compar", "--model", "m"], 2, "did you mean 'compare'"),
         (["run", "compare"], 2, "names no model"),
         (["quantize", "m.keras", "--data", "p", "--input-size", "huge"], 2, "input size"),
-        (["quantize", "m.keras", "--data", "nowhere"], 2, "nowhere"),
+        (["quantize", ".", "--data", "nowhere"], 2, "nowhere"),
+        (["quantize", "m.keras", "--data", "."], 2, "m.keras does not exist: name a Keras model"),
     ],
 )
 def test_wrong_command_lines(

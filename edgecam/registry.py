@@ -207,6 +207,11 @@ def parse_bool(text: str) -> bool:
     raise ValueError("expected yes or no")
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """``door, gate`` to (door, gate)."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def choice(*names: str) -> Callable[[str], str]:
     """A converter that takes one of ``names``."""
 

@@ -22,12 +22,12 @@ from collections.abc import Iterable
 
 from edgecam.events import Event
 from edgecam.quantities import parse_bytes, parse_duration, show_bytes
-from edgecam.registry import URI
+from edgecam.registry import URI, parse_names
 from edgecam.sinks.base import SinkContext
 from edgecam.sinks.coding import Unit, coder_options, make_coder
-from edgecam.sinks.movie import Archive, Movie, folder_of, limit_options, limit_words, make_limits, spoken
+from edgecam.sinks.keeping import KeepingSink
+from edgecam.sinks.movie import Movie, limit_words, spoken
 from edgecam.sinks.ring import Ring
-from edgecam.sinks.worker import WorkerSink
 from edgecam.types import Packet
 
 _MOST_EVENTS = 1000  # named beside one film
@@ -35,30 +35,29 @@ _LATE = 5.0  # seconds for which an encoder's last pictures are waited for
 _SLACK = 2.0  # seconds that the ring holds more than asked, for an encoder that comes late
 
 
-class ClipsSink(WorkerSink):
+class ClipsSink(KeepingSink):
     """Keeps a film of each event."""
 
+    kind = "clip"
+
     def __init__(self, uri: URI) -> None:
-        super().__init__(uri.safe, depth=16, tick=1.0)
-        self.folder = folder_of(uri)
-        options = uri.options(
+        super().__init__(
+            uri,
             pre=(parse_duration, 5.0),
             post=(parse_duration, 5.0),
             most=(parse_duration, 600.0),
             memory=(parse_bytes, 32 << 20),
-            rules=(names, ()),
+            rules=(parse_names, ()),
             **coder_options(),
-            **limit_options(),
         )
+        self.folder, options = self._folder, self._options
         self._pre: float = options["pre"]
         self._post: float = options["post"]
         self._most: float = max(1.0, options["most"])
         self._memory: int = options["memory"]
         self._rules: tuple[str, ...] = options["rules"]
-        self._limits = make_limits(options)
         self._coder = make_coder(options)
         self._ring = Ring(self._pre + _SLACK, self._memory)
-        self._archive: Archive | None = None
         self._movie: Movie | None = None
         self._open_events: set[str] = set()
         self._told: dict[str, Event] = {}  # last step of each event in the film
@@ -67,15 +66,9 @@ class ClipsSink(WorkerSink):
         self._now = self._pushed = self._coded = 0.0  # newest moment, of a picture, of a coded picture
         self._said_short = False
 
-    @property
-    def trouble(self) -> str:
-        """Why nothing is kept for now, or ""."""
-        return "" if self._archive is None else self._archive.trouble
-
     def _open(self, context: SinkContext) -> None:
         self._coder.open()
-        self._archive = Archive(self.folder, "clip", self._limits, context.report)
-        self._archive.open()
+        super()._open(context)
         context.report(
             f"clips of events to {self.folder}, from {self._pre:g} s before to {self._post:g} s after "
             f"({self._coder.words}), {limit_words(self._limits)}"
@@ -125,7 +118,6 @@ class ClipsSink(WorkerSink):
 
     def _begin(self, since: float, name: str) -> None:
         """Start the film with what the ring holds."""
-        assert self._archive is not None
         units = self._ring.since(since)
         if not units:
             return
@@ -138,7 +130,6 @@ class ClipsSink(WorkerSink):
                 self._movie = None
 
     def _go_on(self, movie: Movie, unit: Unit) -> None:
-        assert self._archive is not None
         name = spoken(next(iter(self._told.values())).rule) if self._told else ""
         if unit.track is not movie.track or unit.at < movie.last:
             self._finish_movie()
@@ -163,18 +154,14 @@ class ClipsSink(WorkerSink):
 
     def _finish_movie(self) -> None:
         """Make the film whole, and beside it what is in it."""
-        assert self._archive is not None and self._movie is not None
+        assert self._movie is not None
         movie, self._movie = self._movie, None
         path = self._archive.end(movie)
         self._archive.write(path.with_suffix(".json"), about(movie, path.name, self._told.values()))
         self._told = {name: event for name, event in self._told.items() if name in self._open_events}
 
-    def _idle(self) -> None:
-        assert self._archive is not None
-        self._archive.tend()
-
     def _finish(self) -> None:
-        if self._archive is None:
+        if self._opened is None:
             return
         try:
             self._keep(self._coder.close())
@@ -193,8 +180,3 @@ def about(movie: Movie, name: str, events: Iterable[Event]) -> bytes:
         "events": [event.record() for event in events],
     }
     return (json.dumps(record, ensure_ascii=False) + "\n").encode()
-
-
-def names(text: str) -> tuple[str, ...]:
-    """``door, gate`` to (door, gate)."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())

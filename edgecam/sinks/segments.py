@@ -20,8 +20,8 @@ from edgecam.quantities import parse_duration, show_duration
 from edgecam.registry import URI
 from edgecam.sinks.base import SinkContext
 from edgecam.sinks.coding import Unit, coder_options, make_coder
-from edgecam.sinks.movie import Archive, Movie, folder_of, limit_options, limit_words, make_limits
-from edgecam.sinks.worker import WorkerSink
+from edgecam.sinks.keeping import KeepingSink
+from edgecam.sinks.movie import Movie, limit_words
 from edgecam.types import Packet
 
 _MOST_BYTES = 2 << 30  # of one file; FAT takes four
@@ -29,31 +29,24 @@ _SHARE = 8  # of the size limit that one file may be, so that deleting one makes
 _GAP = 10.0  # seconds without a picture after which another file begins
 
 
-class SegmentsSink(WorkerSink):
+class SegmentsSink(KeepingSink):
     """Keeps all pictures in files of some minutes."""
 
+    kind = "segment"
+
     def __init__(self, uri: URI) -> None:
-        super().__init__(uri.safe, depth=16, tick=1.0)
-        self._folder = folder_of(uri)
-        options = uri.options(segment=(parse_duration, 300.0), **coder_options(), **limit_options())
+        super().__init__(uri, segment=(parse_duration, 300.0), **coder_options())
+        options = self._options
         self._length: float = options["segment"]
         if self._length < 1:
             raise UsageError(f"{uri.safe}: segment={self._length:g} s is too short", "1s or more")
-        self._limits = make_limits(options)
         self._most = min(_MOST_BYTES, self._limits.size // _SHARE or _MOST_BYTES)
         self._coder = make_coder(options)
-        self._archive: Archive | None = None
         self._movie: Movie | None = None
-
-    @property
-    def trouble(self) -> str:
-        """Why nothing is kept for now, or ""."""
-        return "" if self._archive is None else self._archive.trouble
 
     def _open(self, context: SinkContext) -> None:
         self._coder.open()
-        self._archive = Archive(self._folder, "segment", self._limits, context.report)
-        self._archive.open()
+        super()._open(context)
         context.report(
             f"recording to {self._folder} in files of {show_duration(self._length)} "
             f"({self._coder.words}), {limit_words(self._limits)}"
@@ -68,7 +61,6 @@ class SegmentsSink(WorkerSink):
         self._keep(self._coder.take())
 
     def _keep(self, units: list[Unit]) -> None:
-        assert self._archive is not None
         for unit in units:
             if self._movie is not None and self._is_over(self._movie, unit):
                 self._close_movie()
@@ -83,17 +75,12 @@ class SegmentsSink(WorkerSink):
         return apart or (full and unit.key)
 
     def _close_movie(self) -> None:
-        assert self._archive is not None
         if self._movie is not None:
             self._archive.end(self._movie)
         self._movie = None
 
-    def _idle(self) -> None:
-        assert self._archive is not None
-        self._archive.tend()
-
     def _finish(self) -> None:
-        if self._archive is None:
+        if self._opened is None:
             return
         try:
             self._keep(self._coder.close())

@@ -19,10 +19,10 @@ from pathlib import Path
 from edgecam import jpeg
 from edgecam.errors import FrameError
 from edgecam.events import Event
-from edgecam.registry import URI, parse_bool
+from edgecam.registry import URI, parse_bool, parse_names
 from edgecam.sinks.base import SinkContext
-from edgecam.sinks.movie import Archive, folder_of, limit_options, limit_words, make_limits, spoken
-from edgecam.sinks.worker import WorkerSink
+from edgecam.sinks.keeping import KeepingSink
+from edgecam.sinks.movie import limit_words, spoken
 from edgecam.types import Packet
 
 _MEMORY = 16 << 20  # bytes of pictures that wait for the end of their events
@@ -36,32 +36,21 @@ class _Kept:
     better: bytes = b""
 
 
-class SnapshotsSink(WorkerSink):
+class SnapshotsSink(KeepingSink):
     """Keeps the best picture of each event."""
 
+    kind = "snapshot"
+
     def __init__(self, uri: URI) -> None:
-        super().__init__(uri.safe, depth=16, tick=1.0)
-        self.folder = folder_of(uri)
-        options = uri.options(
-            boxes=(parse_bool, False),
-            rules=(lambda text: tuple(filter(None, map(str.strip, text.split(",")))), ()),
-            **limit_options(),
-        )
+        super().__init__(uri, boxes=(parse_bool, False), rules=(parse_names, ()))
+        self.folder, options = self._folder, self._options
         self._boxes: bool = options["boxes"]
         self._rules: tuple[str, ...] = options["rules"]
-        self._limits = make_limits(options)
-        self._archive: Archive | None = None
         self._events: dict[str, _Kept] = {}
         self._waiting = 0
 
-    @property
-    def trouble(self) -> str:
-        """Why nothing is kept for now, or ""."""
-        return "" if self._archive is None else self._archive.trouble
-
     def _open(self, context: SinkContext) -> None:
-        self._archive = Archive(self.folder, "snapshot", self._limits, context.report)
-        self._archive.open()
+        super()._open(context)
         context.report(f"snapshots of events to {self.folder}, {limit_words(self._limits)}")
 
     def _handle(self, packet: Packet) -> None:
@@ -76,7 +65,6 @@ class SnapshotsSink(WorkerSink):
                 self._ended(event)
 
     def _start(self, event: Event, packet: Packet) -> None:
-        assert self._archive is not None
         path = self._archive.place(packet.frame.wall, spoken(event.rule), ".jpg")
         kept = self._events[event.id] = _Kept(path)
         self._write(kept, event, self._picture(packet))
@@ -96,7 +84,6 @@ class SnapshotsSink(WorkerSink):
             self._write(kept, event, kept.better)
 
     def _write(self, kept: _Kept, event: Event, data: bytes) -> None:
-        assert self._archive is not None
         if kept.path is None:
             return
         if data:
@@ -112,10 +99,6 @@ class SnapshotsSink(WorkerSink):
         except FrameError:
             return b""
 
-    def _idle(self) -> None:
-        assert self._archive is not None
-        self._archive.tend()
-
     def _finish(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
+        if self._opened is not None:
+            self._opened.close()

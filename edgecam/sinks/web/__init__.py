@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from edgecam import jpeg
 from edgecam.errors import UsageError
-from edgecam.registry import URI, parse_bool
+from edgecam.registry import URI, parse_bool, parse_names
 from edgecam.sinks.base import SinkContext
 from edgecam.sinks.web import neighbours
 from edgecam.types import Frame, Packet
@@ -52,7 +52,7 @@ class WebSink:
             port=(_number(int, 0, 65535), port),
             token=(str, ""),
             insecure=(parse_bool, False),
-            names=(_names, ()),
+            names=(parse_names, ()),
             quality=(_number(int, 1, 100), 80),
             fps=(_number(float, 0.1, 1000), 30.0),
             edit=(parse_bool, False),
@@ -193,10 +193,6 @@ def _number(kind: Callable[[str], T], low: T, high: T) -> Callable[[str], T]:
         return value
 
     return convert
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _shown(address: str) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 
 from converters.steps.base import Option, Report
 from converters.steps.train import NETWORK, SHARED, WEIGHTS
-from converters.training.chain import CHAIN
 from converters.training.plan import OPTIONS
-from converters.work import Work, fingerprint
+from converters.work import Work
 
 TEACHING = (
     Option("temperature", float, 4.0, "By which logits are divided before they are compared."),
@@ -53,6 +52,4 @@ class DistillStep:
         """
         from converters.training import apart
 
-        mark = fingerprint(self.name, options, self.inputs(work, options))
-        arguments = {"work": str(work.root), "options": dict(options), "mark": mark, "out": CHAIN[self.name]}
-        return apart.call("converters.training.jobs:distill", arguments, report)
+        return apart.run_step("converters.training.jobs:distill", self, work, options, report)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from converters.steps.base import Option, Report
-from converters.training.chain import CHAIN
 from converters.training.plan import OPTIONS
-from converters.work import Work, fingerprint
+from converters.work import Work
 
 #: the plan of a fine-tuning: shorter and gentler than a training
 _GENTLE = {"epochs": 2, "rate": 0.0005, "warmup": 0.05}
@@ -92,11 +91,4 @@ class PruneStep:
         """
         from converters.training import apart
 
-        mark = fingerprint(self.name, options, self.inputs(work, options))
-        arguments = {
-            "work": str(work.root),
-            "options": dict(options),
-            "mark": mark,
-            "out": CHAIN[self.name],
-        }
-        return apart.call("converters.pruning.jobs:prune", arguments, report)
+        return apart.run_step("converters.pruning.jobs:prune", self, work, options, report)

@@ -8,8 +8,7 @@ from typing import Any
 
 from converters.steps.base import Option, Report
 from converters.steps.prune import SHARED, TEACH, gentle, models
-from converters.training.chain import CHAIN
-from converters.work import Work, fingerprint
+from converters.work import Work
 
 _GENTLE = {"epochs": 5, "rate": 0.0001, "warmup": 0.05, "weight_decay": 0.0}
 
@@ -46,11 +45,4 @@ class QatStep:
         """
         from converters.training import apart
 
-        mark = fingerprint(self.name, options, self.inputs(work, options))
-        arguments = {
-            "work": str(work.root),
-            "options": dict(options),
-            "mark": mark,
-            "out": CHAIN[self.name],
-        }
-        return apart.call("converters.qat.jobs:qat", arguments, report)
+        return apart.run_step("converters.qat.jobs:qat", self, work, options, report)

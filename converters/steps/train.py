@@ -9,10 +9,9 @@ from typing import Any
 
 from converters import detection
 from converters.steps.base import Option, Report
-from converters.training.chain import CHAIN
 from converters.training.networks import ACTIVATIONS, NAMES, SCALINGS
 from converters.training.plan import OPTIONS
-from converters.work import Work, fingerprint
+from converters.work import Work
 
 NETWORK = (
     Option("network", str, "", "Network to train from random weights.", choices=("", *NAMES)),
@@ -76,11 +75,4 @@ class TrainStep:
         """
         from converters.training import apart
 
-        mark = fingerprint(self.name, options, self.inputs(work, options))
-        arguments = {
-            "work": str(work.root),
-            "options": dict(options),
-            "mark": mark,
-            "out": CHAIN[self.name],
-        }
-        return apart.call("converters.training.jobs:train", arguments, report)
+        return apart.run_step("converters.training.jobs:train", self, work, options, report)

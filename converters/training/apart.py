@@ -21,13 +21,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from converters.steps.base import Report
+from converters.steps.base import Report, Step
+from converters.training.chain import CHAIN
+from converters.work import Work, fingerprint
 from edgecam import errors
 from edgecam.errors import EdgecamError
 
 log = logging.getLogger(__name__)
 
 _ROOT = str(Path(__file__).resolve().parents[2])
+
+
+def run_step(
+    function: str, step: Step, work: Work, options: Mapping[str, Any], report: Report
+) -> dict[str, Any]:
+    """Run what a step does that makes a model: a function ``f(report, work, options, mark, out)``.
+
+    Args:
+        function: ``module:name``.
+        step: whose work it is; the mark stands for its options and the contents of its inputs.
+        work: the work folder.
+        options: all options of the step.
+        report: hears what the function says.
+
+    Raises:
+        EdgecamError: as :func:`call`.
+    """
+    arguments = {
+        "work": str(work.root),
+        "options": dict(options),
+        "mark": fingerprint(step.name, options, step.inputs(work, options)),
+        "out": CHAIN[step.name],
+    }
+    return call(function, arguments, report)
 
 
 def call(function: str, arguments: Mapping[str, Any], report: Report) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,38 +15,24 @@ from edgecam.overlay import class_color
 from edgecam.sinks.web import WebSink
 from edgecam.types import Detections, Frame, Image, Packet, Result, State, Status
 from tests.browser.driver import Browser
-from tests.sinks.web_support import LABELS, Camera, classes, detections, running
+from tests.sinks.web_support import LABELS, Camera, Pusher, classes, detections, running
 
 pytestmark = pytest.mark.browser
 
 ORANGE = (230, 120, 20)
 
 
-class Feed:
-    """Pushes packets into a sink from a thread of its own, as the pipeline does."""
+class Feed(Pusher):
+    """A camera whose packets show what a test says."""
 
     def __init__(self, sink: WebSink) -> None:
+        super().__init__(sink)
         self.result: Result | None = detections()
         self.state: State = "running"
         self.message = ""
         self.source = "camera:0"
         self.labels: tuple[str, ...] = LABELS
         self.frames = 0
-        self._sink = sink
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Feed:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.04):
-            self._sink.push(self.packet())
 
     def packet(self) -> Packet:
         """Orange, with a bar that moves."""

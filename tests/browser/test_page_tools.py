@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import tomllib
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from tests.browser.driver import Browser
 from tests.browser.test_page import browser as browser
 from tests.browser.test_page import chromium as chromium
 from tests.sinks.test_web_page_api import event
-from tests.sinks.web_support import LABELS, make
+from tests.sinks.web_support import LABELS, Pusher, make
 
 pytestmark = pytest.mark.browser
 
@@ -37,31 +36,17 @@ points = [[0.2, 0.2], [0.6, 0.2], [0.6, 0.8], [0.2, 0.8]]  # the mat
 """
 
 
-class Feed:
+class Feed(Pusher):
     """A camera that gives JPEG: a bar that moves, and one box that belongs exactly around it."""
 
     def __init__(self, sink: WebSink) -> None:
+        super().__init__(sink)
         self.masked = False
-        self._sink = sink
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self.seq = 0
         self._privacy = Privacy(Rules(masks=(Mask(((0, 0), (1, 0), (1, 1), (0, 1))),)))
 
-    def __enter__(self) -> Feed:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        seq = 0
-        while not self._stop.wait(0.04):
-            self._sink.push(self.packet(seq))
-            seq += 1
-
-    def packet(self, seq: int) -> Packet:
+    def packet(self) -> Packet:
+        seq, self.seq = self.seq, self.seq + 1
         left = seq * 24 % 240
         image = np.full((SIZE[1], SIZE[0], 3), (20, 60, 120), np.uint8)
         image[60:140, left : left + 64] = 255

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -195,3 +195,28 @@ def until(what: str, probe: Callable[[], object]) -> None:
     while not probe():
         assert time.monotonic() < deadline, what
         time.sleep(0.01)
+
+
+class Pusher:
+    """Pushes packets into a sink from a thread of its own, as the pipeline does. Subclasses make them."""
+
+    def __init__(self, sink: WebSink) -> None:
+        self._sink = sink
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.04):
+            self._sink.push(self.packet())
+
+    def packet(self) -> Packet:
+        """The next one."""
+        raise NotImplementedError

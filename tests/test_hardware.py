@@ -48,6 +48,7 @@ def test_what_does_not_work_is_passed_over(ffmpeg: Path, script: str) -> None:
 
 
 @pytest.mark.ffmpeg
+@pytest.mark.skipif(not Path("/usr/bin/ffmpeg").exists(), reason="needs ffmpeg: apt install ffmpeg")
 def test_what_works_is_taken_before_the_cpu(ffmpeg: Path) -> None:
     real = H264Coder("/usr/bin/ffmpeg").command((320, 240))[1:]
     write(ffmpeg, f'case "$*" in *v4l2m2m*) exec /usr/bin/ffmpeg {" ".join(real)};; esac; exit 1')

@@ -65,10 +65,10 @@ def test_small_files_are_replaced_whole(store: Store, done: list[tuple[str, int]
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
     tmp_path.chmod(0o500)
     with nobody(), pytest.raises(PermissionError):
         Store(tmp_path / "kept", "clip", lambda *_: None).open()
-    (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         Store(tmp_path / "file", "clip", lambda *_: None).open()
 

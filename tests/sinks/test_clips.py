@@ -18,7 +18,7 @@ from edgecam.sinks.coding import Unit
 from edgecam.sinks.ring import Ring
 from edgecam.types import Packet
 
-from .film_support import WALL, camera, event, files, kept_jpeg, probe, shade
+from .film_support import WALL, camera, event, files, kept_jpeg, need_ffprobe, probe, shade
 from .support import Listener
 
 
@@ -123,6 +123,7 @@ def test_a_lost_camera_ends_a_film_in_time(tmp_path: Path) -> None:
 @pytest.mark.ffmpeg
 @pytest.mark.parametrize("codec", ["h264", "mpeg4"])
 def test_pixels_are_coded_once_and_a_film_begins_with_a_key_picture(tmp_path: Path, codec: str) -> None:
+    need_ffprobe()
     film = [
         camera(100 + i / 10, image=shade(i % 200), events=tuple(
             e for e in (event(112, "start"), event(114, "end")) if round(e.last.at * 10) == 1000 + i

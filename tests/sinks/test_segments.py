@@ -23,7 +23,7 @@ from edgecam.sinks.segments import SegmentsSink
 from edgecam.storage import Store
 from tests.helpers.rights import nobody
 
-from .film_support import WALL, camera, files, kept_jpeg, probe, shade
+from .film_support import WALL, camera, files, kept_jpeg, need_ffprobe, probe, shade
 from .support import Listener
 
 pytestmark = pytest.mark.ffmpeg
@@ -61,6 +61,7 @@ def test_the_cameras_jpeg_is_kept_to_the_byte_and_files_follow_without_a_gap(tmp
     ("codec", "name"), [("h264", "h264"), ("mpeg4", "mpeg4"), ("jpeg", "mjpeg"), ("auto", "h264")]
 )
 def test_pixels_are_coded_and_every_picture_plays(tmp_path: Path, codec: str, name: str) -> None:
+    need_ffprobe()
     packets = [camera(1 + i / 30, image=shade(60 + i)) for i in range(100)]
     run(f"record:{tmp_path}?segment=1s&codec={codec}", packets)
     seen = [probe(path) for path in files(tmp_path)]

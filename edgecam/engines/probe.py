@@ -82,26 +82,75 @@ def run(request: Request) -> Verdict:
 
 def child() -> None:
     """The child's main function: a request on standard input, a verdict on standard output."""
-    import resource
-
-    from edgecam import tflite
-    from edgecam.engines.session import Session
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine()
     answers = os.dup(1)
     os.dup2(2, 1)  # libraries print what they like
     request = json.load(sys.stdin)
     error = ""
     try:
         runtime = runtimes.load(request["runtime"])
-        data = tflite.load(Path(request["model"])).data
-        Session(runtime, data, request["threads"], request["library"], request["options"])
+        attempt(runtime, Path(request["model"]), request["threads"], request["library"], request["options"])
     except EdgecamError as problem:
         error = problem.message
     os.write(answers, json.dumps({"error": error}).encode())
     os.close(answers)
     # Some delegates crash when they are taken down in an order they do not expect; that is no finding.
     os._exit(0)
+
+
+def confine() -> None:
+    """Take from this process what a stranger's model must not have: core dumps, large files, more memory
+    than there is, new rights by programs it might start. If memory runs out, it is the first to go."""
+    import ctypes
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_CHATTER, _CHATTER))
+    limit = _memory()
+    if limit:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+_PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+_CHATTER = 2**20  # bytes: what libraries print is held in a temporary file
+
+
+def _memory() -> int:
+    """Bytes of addresses that the process may have: what it has now, and as much as is free. 0 if unknown."""
+    try:
+        free = Path("/proc/meminfo").read_text(encoding="ascii")
+        own = Path("/proc/self/statm").read_text(encoding="ascii")
+        available = next(line for line in free.splitlines() if line.startswith("MemAvailable:"))
+        return int(available.split()[1]) * 1024 + int(own.split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, StopIteration, ValueError):
+        return 0
+
+
+def attempt(
+    runtime: runtimes.Runtime, model: Path, threads: int, library: str, options: Mapping[str, str]
+) -> None:
+    """Load a model and run it on black, without a delegate also on white and on noise: what crashes a kernel
+    may hang on the pixels.
+
+    Raises:
+        EdgecamError: it cannot be used, for a reason that the runtime tells.
+    """
+    import numpy as np
+
+    from edgecam import tflite
+    from edgecam.engines.session import Session
+
+    session = Session(runtime, tflite.load(model).data, threads, library, options)  # runs on zeros
+    if library:
+        return
+    shape, dtype = session.input.shape, session.input.dtype
+    noise = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    for picture in (np.full(shape, 255, np.uint8), noise):
+        session.run(picture.view(dtype) if dtype.itemsize == 1 else picture.astype(dtype))
 
 
 def ensure_harmless(data: bytes, runtime: runtimes.Runtime, path: Path, threads: int) -> None:

@@ -26,15 +26,17 @@ class RateMeter:
         """Events a second, 0.0 once the window has passed without any."""
         now = time.monotonic() if now is None else now
         with self._lock:
-            recent = [t for t in self._times if now - t <= self._window]
-        if len(recent) < 2:
-            return 0.0
+            times = self._times
+            while times and now - times[0] > self._window:
+                times.popleft()
+            if len(times) < 2:
+                return 0.0
+            first, last, periods = times[0], times[-1], len(times) - 1
         # While events come, the span between first and last is exact; when they stop, the growing gap
         # since the last one pulls the rate down before it falls to 0.
-        span = recent[-1] - recent[0]
-        gap = now - recent[-1]
-        period = span / (len(recent) - 1)
-        return (len(recent) - 1) / (span + max(0.0, gap - period)) if span > 0 else 0.0
+        span = last - first
+        gap = now - last
+        return periods / (span + max(0.0, gap - span / periods)) if span > 0 else 0.0
 
 
 class DurationMeter:

@@ -9,15 +9,18 @@ from dataclasses import dataclass, field, replace
 
 from edgecam.analysis import Analysis
 from edgecam.capture import Capture
-from edgecam.errors import EdgecamError, FrameError
-from edgecam.meters import DurationMeter, RateMeter
+from edgecam.errors import FrameError
+from edgecam.fanout import Fanout
+from edgecam.meters import DurationMeter
 from edgecam.model import Model as Model
 from edgecam.placard import placard
 from edgecam.privacy.filter import Privacy
 from edgecam.regulator import Regulator
 from edgecam.scene import Scene
 from edgecam.sinks.base import Editing, Keeper, Sink, SinkContext
-from edgecam.types import Frame, Image, Packet, Result, State, Status
+from edgecam.tally import RunReport as RunReport
+from edgecam.tally import Tally
+from edgecam.types import Frame, Image, Packet, Result, Status
 
 log = logging.getLogger(__name__)
 
@@ -40,33 +43,6 @@ class PipelineOptions:
     stall: float = 3.0
     scene: Scene = field(default_factory=Scene)
     editing: Editing | None = None
-
-
-@dataclass
-class RunReport:
-    """How a run went.
-
-    Attributes:
-        reason: why it ended, for people.
-        frames: results made.
-        dropped: frames of a live source replaced by a newer one.
-        broken: pictures that could not be decoded.
-        lost: how often the source was lost.
-        seconds: from the first frame to the last.
-        failures: one line for each sink that failed.
-    """
-
-    reason: str = ""
-    frames: int = 0
-    dropped: int = 0
-    broken: int = 0
-    lost: int = 0
-    seconds: float = 0.0
-    failures: list[str] = field(default_factory=list)
-
-    @property
-    def fps(self) -> float:
-        return (self.frames - 1) / self.seconds if self.frames > 1 and self.seconds > 0 else 0.0
 
 
 class Pipeline:
@@ -102,13 +78,14 @@ class Pipeline:
         privacy: Privacy | None = None,
         analysis: Analysis | None = None,
     ) -> None:
-        self.impaired: dict[str, str] = {}
         self._capture = capture
         self._model = model
-        self._sinks = list(sinks)
-        self._started: list[Sink] = []
-        self._render = render
         self._options = options or PipelineOptions()
+        self._tally = Tally(capture, model, self._options.stall, regulator)
+        self.impaired = self._tally.impaired
+        self._folders = tuple(dict.fromkeys(s.folder for s in sinks if isinstance(s, Keeper)))
+        self._sinks = Fanout(sinks, report, self.impaired)
+        self._render = render
         self._report = report
         self._watch = watch
         self._regulator = regulator
@@ -116,19 +93,11 @@ class Pipeline:
         self._analysis = analysis
         self._last: Packet | None = None
         self._held = False
+        self._looked_at = 0.0
         self._watched_at = 0.0
         self._work = 0
         self._pulse = 0
         self._stop_reason = ""
-        self._result = RunReport()
-        self._inferences = RateMeter()
-        self._durations = DurationMeter()
-        self._ages = DurationMeter()
-        self._base = _base_status(model)
-        self._broken = 0
-        self._replaced_before = 0
-        self._size = (640, 480)
-        self._last_frame_at = 0.0
         self._last_placard_at = 0.0
         self._placards = 0
 
@@ -144,8 +113,7 @@ class Pipeline:
     def use(self, model: Model) -> None:
         """Go over to another model from the next frame on, and close the engine of the one before."""
         before, self._model = self._model, model
-        self._base = _base_status(model)
-        self._durations = DurationMeter()
+        self._tally.use(model)
         before.engine.close()
 
     def run(self) -> RunReport:
@@ -156,22 +124,22 @@ class Pipeline:
             EngineError: the interpreter failed.
             SinkError: a sink could not be started.
         """
-        result = self._result
+        result = self._tally.report
         try:
-            self._start_sinks()
+            self._sinks.start(self._context())
             self._loop()
         finally:
             self._capture.stop()
             self._end_events()
-            self._close_sinks()
-            self._count()
+            result.failures = self._sinks.close()
+            self._tally.count()
         if self._capture.error is not None:
             raise self._capture.error
         result.reason = self._stop_reason or "the source ended"
         return result
 
-    def _start_sinks(self) -> None:
-        context = SinkContext(
+    def _context(self) -> SinkContext:
+        return SinkContext(
             live=self._capture.source.live,
             source=self._capture.source.name,
             model=self._model.name,
@@ -179,34 +147,19 @@ class Pipeline:
             report=self._report,
             stop=self.stop,
             scene=self._options.scene,
-            folders=tuple(dict.fromkeys(s.folder for s in self._sinks if isinstance(s, Keeper))),
+            folders=self._folders,
             editing=self._options.editing,
         )
-        for sink in self._sinks:
-            self._started.append(sink)
-            sink.start(context)
-
-    def _close_sinks(self) -> None:
-        for sink in self._started:
-            try:
-                sink.close()
-            except Exception as error:
-                self._fail(sink, error)
-        self._result.failures = [f"{s.name}: {s.failed}" for s in self._started if s.failed]
 
     def _loop(self) -> None:
-        began = first = time.monotonic()
-        self._last_frame_at = began
-        # Frames that passed while the model was loading are nobody's loss.
-        self._replaced_before = self._capture.slot.dropped
-        options, result = self._options, self._result
+        began = time.monotonic()
+        options, result = self._options, self._tally.report
+        self._tally.begin(began)
         while not self._stop_reason:
             frame = self._next_frame()
             now = time.monotonic()
             if frame is not None:
-                if self._process(frame, now):
-                    first = now if result.frames == 1 else first
-                    result.seconds = now - first
+                self._process(frame, now)
                 if options.max_frames and result.frames >= options.max_frames:
                     self.stop(f"{result.frames} frames done")
             elif self._capture.ended and not self._held:
@@ -226,31 +179,24 @@ class Pipeline:
 
     def _pause_left(self) -> float:
         """Seconds until the regulator lets the next frame through, 0.0 or less for now."""
-        if self._regulator is None or not self._result.frames:
+        if self._regulator is None or not self._tally.report.frames:
             return 0.0
-        return self._last_frame_at + self._regulator.pause - time.monotonic()
+        return self._tally.frame_at + self._regulator.pause - time.monotonic()
 
-    def _process(self, frame: Frame, now: float) -> bool:
-        """Recognise one frame and hand it on; False if its picture is broken."""
-        frame.times.taken = self._last_frame_at = now
-        self._size = frame.size
+    def _process(self, frame: Frame, now: float) -> None:
+        """Recognise one frame and hand it on; one whose picture is broken is skipped."""
+        self._tally.take(frame, now)
         try:
             found = self._model.run(frame if self._privacy is None else self._privacy.for_model(frame))
         except FrameError as error:
-            self._broken += 1
-            level = logging.WARNING if self._broken == 1 else logging.DEBUG
-            log.log(level, "frame %d skipped: %s", frame.seq, error)
-            return False
-        self._result.frames += 1
+            self._tally.skip(frame, error)
+            return
         self._work += 1
-        self._inferences.tick(frame.times.decoded)
-        self._durations.add(frame.times.inferred - frame.times.preprocessed)
-        self._ages.add(frame.times.decoded - frame.times.captured)
+        self._tally.add(frame)
         if self._privacy is not None:
             # From here on the camera's own picture is out of reach.
             frame, found = self._privacy.protect(frame, found, self._model.labels)
-        self._push(self._packet(frame, found))
-        return True
+        self._sinks.push(self._packet(frame, found))
 
     def _packet(self, frame: Frame, found: Result) -> Packet:
         model, analysis = self._model, self._analysis
@@ -267,11 +213,11 @@ class Pipeline:
         events = [] if self._analysis is None else self._analysis.finish()
         if last is not None and events:
             status = replace(self._status(last.frame), state="ended", message=self._stop_reason)
-            self._push(Packet(last.frame, None, last.labels, status, events=events, counts=last.counts))
+            self._sinks.push(Packet(last.frame, None, last.labels, status, events=events, counts=last.counts))
 
     def _look_after(self, now: float) -> None:
         """Tell who watches how it goes, and while no picture comes, the viewers why."""
-        waits = self._state(now)[0] in ("starting", "waiting")
+        waits = self._tally.state(now)[0] in ("starting", "waiting")
         if waits and now - self._last_placard_at >= PLACARD_EVERY and self._capture.source.live:
             self._last_placard_at = now
             self._show_placard()
@@ -282,18 +228,18 @@ class Pipeline:
         self._watched_at = now
         if waits and self._capture.pulse != self._pulse and not self._capture.hopeless:
             self._work += 1
-        if now - self._last_frame_at < self._capture.patience:
+        if now - self._tally.frame_at < self._capture.patience:
             self._work += 1  # a slow slide show is no standstill
         self._pulse = self._capture.pulse
         self._watch(self._status(None), self._work)
 
     def _regulate(self, regulator: Regulator, now: float) -> None:
         """Let the regulator look; what it does less of makes the run ``degraded``."""
-        if not self._result.frames:
+        tally = self._tally
+        if not tally.report.frames:
             return
-        rate = self._inferences.rate(now)
-        if regulator.look(now, self._size, self._ages.median() * 1000, rate):
-            self._ages = DurationMeter()  # what was before says nothing of now
+        if regulator.look(now, tally.size, tally.ages.median() * 1000, tally.inferences.rate(now)):
+            tally.ages = DurationMeter()  # what was before says nothing of now
             self.impaired.pop("load", None)
             if regulator.words:
                 self.impaired["load"] = regulator.words
@@ -301,79 +247,22 @@ class Pipeline:
     def _show_placard(self) -> None:
         status = self._status(None)
         title = "Starting" if status.state == "starting" else "Waiting for camera"
-        frame = Frame(self._placards, placard(self._size, title, status.message), source=status.source)
+        frame = Frame(self._placards, placard(self._tally.size, title, status.message), source=status.source)
         self._placards += 1
         events = [] if self._analysis is None else self._analysis.idle()
-        self._push(Packet(frame, None, self._model.labels, status, events=events))
-
-    def _state(self, now: float, frame: Frame | None = None) -> tuple[State, str]:
-        """What the run is at (while it has a frame in hand: what it is at with that), and the reason."""
-        capture = self._capture
-        status = capture.status
-        if frame is None and status.state != "running":
-            return status.state, status.message
-        stall = max(self._options.stall, capture.patience)
-        if frame is None and capture.source.live and now - self._last_frame_at >= stall:
-            return "waiting", f"{capture.source.name}: no frame for over {stall:g} s"
-        if self.impaired:
-            return "degraded", "; ".join(self.impaired.values())
-        return "running", ""
-
-    def _look_round(self) -> None:
-        """Note what does not work for now, and what works again."""
-        troubles = {sink.name: str(getattr(sink, "trouble", "")) for sink in self._started if not sink.failed}
-        if self._privacy is not None:
-            troubles["privacy"] = self._privacy.trouble and f"privacy: {self._privacy.trouble}"
-        for name, trouble in troubles.items():
-            self.impaired.pop(name, None)
-            if trouble:
-                self.impaired[name] = trouble
+        self._sinks.push(Packet(frame, None, self._model.labels, status, events=events))
 
     def _status(self, frame: Frame | None) -> Status:
-        self._count()
         self._look_round()
-        result, now = self._result, time.monotonic()
-        state, message = self._state(now, frame)
-        return replace(
-            self._base,
-            state=state,
-            message=message,
-            source=self._capture.source.name,
-            camera_fps=self._capture.rate.rate(now),
-            inference_fps=self._inferences.rate(now),
-            inference_ms=self._durations.median() * 1000,
-            age_ms=(now - frame.times.captured) * 1000 if frame is not None else 0.0,
-            frames=result.frames,
-            dropped=result.dropped,
-            broken=result.broken,
-            lost=result.lost,
-            temperature=None if self._regulator is None else self._regulator.temperature,
-            steps_down=0 if self._regulator is None else self._regulator.level,
-        )
+        return self._tally.status(frame)
 
-    def _count(self) -> None:
-        self._result.dropped = self._capture.slot.dropped - self._replaced_before
-        self._result.broken = self._broken + self._capture.broken
-        self._result.lost = self._capture.lost
-
-    def _push(self, packet: Packet) -> None:
-        for sink in self._started:
-            if not sink.failed:
-                try:
-                    sink.push(packet)
-                except Exception as error:
-                    self._fail(sink, error)
-            if sink.failed:
-                self.impaired[sink.name] = f"{sink.name} stopped: {sink.failed}"
-
-    def _fail(self, sink: Sink, error: Exception) -> None:
-        """A sink that fails is named once and left alone; the run goes on."""
-        log.debug("sink %s", sink.name, exc_info=error)
-        first = not sink.failed
-        sink.failed = str(error) if isinstance(error, EdgecamError) else f"{type(error).__name__}: {error}"
-        if first:
-            self._report(f"{sink.name} stopped: {sink.failed}")
-
-
-def _base_status(model: Model) -> Status:
-    return Status(model=model.name, device=model.engine.device, runtime=model.engine.runtime)
+    def _look_round(self) -> None:
+        """Note what does not work for now, and what works again: the sinks a few times a second."""
+        now = time.monotonic()
+        if now - self._looked_at >= TICK:
+            self._looked_at = now
+            self._sinks.look_round()
+        if self._privacy is not None:
+            self.impaired.pop("privacy", None)
+            if self._privacy.trouble:
+                self.impaired["privacy"] = f"privacy: {self._privacy.trouble}"

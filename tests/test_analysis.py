@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecam import build
+from edgecam import build, build_model, build_run
 from edgecam.analysis import Analysis, Clock
 from edgecam.config import Settings
 from edgecam.errors import ConfigError, SourceLostError
@@ -239,11 +239,11 @@ def test_six_people_one_by_one_are_six_tracks_and_six_of_each_event(real: Path) 
     )
     sink = ListSink()
     source = build.create_source(settings, print)
-    model = build.load_model(settings, build._weak(settings))
+    model = build.load_model(settings, build_model.weak(settings))
     capture = Capture(source)
     capture.start()
     try:
-        Pipeline(capture, model, [sink], analysis=build._analysis(settings, model)).run()
+        Pipeline(capture, model, [sink], analysis=build_run.make_analysis(settings, model)).run()
     finally:
         model.engine.close()
     ids = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Iterator
+from typing import SupportsIndex
 
 import pytest
 from hypothesis import given
@@ -40,12 +40,12 @@ class Interrupted(deque[float]):
         super().__init__([1.0, 1.1, 1.2])
         self.writer = threading.Thread(target=lambda: meter.tick(1.3))
 
-    def __iter__(self) -> Iterator[float]:
-        values = super().__iter__()
-        yield next(values)
-        self.writer.start()
-        self.writer.join(0.2)
-        yield from values
+    def __getitem__(self, place: SupportsIndex) -> float:  # type: ignore[override]
+        if self.writer.ident is None:
+            self.writer.start()
+            self.writer.join(0.2)
+            assert len(self) == 3  # it waits for the reader to end
+        return super().__getitem__(place)
 
 
 def test_reading_while_another_thread_writes() -> None:

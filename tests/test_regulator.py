@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecam import build, journal, regulator
+from edgecam import build, build_model, build_run, journal, regulator
 from edgecam.board import Board
 from edgecam.capture import Capture
 from edgecam.config import Settings
@@ -313,8 +313,8 @@ def test_a_hot_board_runs_slower_then_smaller_then_recovers(
 ) -> None:
     """The bundled detector on a synthetic camera, a board of files: heat comes, and goes once it helped."""
     heat(tmp_path, 90)
-    monkeypatch.setattr(build, "Board", lambda: board(tmp_path))
-    monkeypatch.setattr(build, "Limits", partial(Limits, notice=0.0, dwell=0.3, calm=0.3, proof=0.0))
+    monkeypatch.setattr(build_run, "Board", lambda: board(tmp_path))
+    monkeypatch.setattr(build_run, "Limits", partial(Limits, notice=0.0, dwell=0.3, calm=0.3, proof=0.0))
     monkeypatch.setattr(regulator, "EVERY", 0.05)
     lines: list[str] = []
 
@@ -354,8 +354,8 @@ def test_a_model_that_takes_long_to_load_does_not_stop_the_run(
 ) -> None:
     """Frames go on through the old model while the smaller one loads, and the watchdog is fed for them."""
     heat(tmp_path, 90)
-    monkeypatch.setattr(build, "Board", lambda: board(tmp_path))
-    monkeypatch.setattr(build, "Limits", partial(Limits, notice=0.0, dwell=0.1, calm=60.0))
+    monkeypatch.setattr(build_run, "Board", lambda: board(tmp_path))
+    monkeypatch.setattr(build_run, "Limits", partial(Limits, notice=0.0, dwell=0.1, calm=60.0))
     monkeypatch.setattr(regulator, "EVERY", 0.05)
     seen: list[str] = []
     enough, load = threading.Event(), build.load_model
@@ -365,7 +365,7 @@ def test_a_model_that_takes_long_to_load_does_not_stop_the_run(
             assert enough.wait(60)
         return load(settings, *more)
 
-    monkeypatch.setattr(build, "load_model", slowly)
+    monkeypatch.setattr(build_model, "load_model", slowly)
 
     class Watch(build.Service):
         def watch(self, status: Status, work: int) -> None:
@@ -399,7 +399,7 @@ def test_a_governor_that_is_off_reads_nothing(monkeypatch: pytest.MonkeyPatch) -
     def refuse() -> Board:
         raise AssertionError("the board was read")
 
-    monkeypatch.setattr(build, "Board", refuse)
+    monkeypatch.setattr(build_run, "Board", refuse)
     settings = Settings(
         source="synthetic:?size=320x240",
         model="face",

@@ -1,0 +1,171 @@
+"""From settings to one run: its parts, put together, run, and taken down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edgecam import build_model, build_privacy, regulator, scene
+from edgecam.analysis import Analysis
+from edgecam.board import Board
+from edgecam.build_ends import SIZED, Report, create_sinks, make_source, source_uri
+from edgecam.capture import Capture
+from edgecam.changeover import Changeover
+from edgecam.config import Settings
+from edgecam.config_edit import Editor
+from edgecam.governor import Limits
+from edgecam.model import Model
+from edgecam.overlay import Overlay
+from edgecam.pipeline import Pipeline, PipelineOptions, RunReport
+from edgecam.service import Service
+from edgecam.sinks.progress import Progress, ProgressSink
+from edgecam.sources.base import Source
+
+
+@dataclass
+class Parts:
+    """What the regulator may change in a run.
+
+    Attributes:
+        size: ``WIDTHxHEIGHT`` to ask a camera for, "" for what the settings say.
+        sized: the source can be asked for a size.
+    """
+
+    settings: Settings
+    report: Report
+    size: str = ""
+    sized: bool = False
+    pipeline: Pipeline | None = None
+    capture: Capture | None = None
+
+    def __post_init__(self) -> None:
+        # Off the main loop: a model may first be tried in a child, for longer than a watchdog waits.
+        self.changeover = Changeover(self._load, self._use, lambda model: model.engine.close())
+
+    def source(self) -> Source:
+        uri = source_uri(self.settings, self.report)
+        self.sized = uri.scheme in SIZED
+        if self.size and self.sized:
+            uri = replace(uri, query={**uri.query, "size": self.size})
+        return make_source(uri)
+
+    def resize(self, size: str) -> None:
+        assert self.capture is not None
+        self.size = size
+        self.capture.reopen("opening with pictures of " + (size or "its own size"))
+
+    def _load(self, name: str) -> Model:
+        chosen = replace(self.settings, model=name or self.settings.model)
+        return build_model.load_model(chosen, build_model.weak(self.settings))
+
+    def _use(self, model: Model) -> None:
+        assert self.pipeline is not None
+        self.pipeline.use(model)
+
+    def regulator(self, source: Source) -> regulator.Regulator | None:
+        """None if the settings want none, or if there is nothing to read or to slow down."""
+        if not self.settings.governor or not source.live:
+            return None
+        board = Board()
+        hot = self.settings.max_temperature or board.limit()
+        return regulator.make(
+            board,
+            Limits(hot, self.settings.target_latency),
+            self.report,
+            resize=self.resize if self.sized else None,
+            models=self.settings.model_ladder,
+            change_model=self.changeover.begin,
+            model_pending=self.changeover.pending,
+        )
+
+
+def run_once(
+    settings: Settings,
+    report: Report,
+    progress: Progress | None,
+    service: Service,
+    editor: Editor | None,
+) -> RunReport:
+    """One run with one set of settings; see :func:`edgecam.build.run`.
+
+    Args:
+        service: whose signals stop it.
+        editor: changes the settings file, None where there is no way to.
+
+    Raises:
+        EdgecamError: something could not be opened, or failed for good.
+    """
+    if settings.governor and settings.model_ladder:
+        build_model.check_ladder(settings)
+    sinks, weak = create_sinks(settings), build_model.weak(settings)
+    parts = Parts(settings, report)
+    capture = parts.capture = Capture(
+        parts.source(),
+        exit_on_loss=settings.exit_on_source_error,
+        renew=parts.source,
+        wait=settings.wait_for_source,
+    )
+    # The source opens while the model loads: a camera takes as long as the interpreter.
+    capture.start()
+    try:
+        model = build_model.load_model(settings, weak)
+        scene.check_labels(settings.scene, model.labels, model.spec.task)
+        capture.check_opened()
+    except BaseException:
+        capture.stop()
+        raise
+    for note in model.engine.notes:
+        report(note)
+    report(f"{capture.source.name} -> {model.name} on {model.engine.device}, {model.engine.runtime}")
+    if progress is not None and not capture.source.live:
+        sinks.append(ProgressSink(progress, lambda: _in_all(capture.source, settings)))
+    privacy, face_model = build_privacy.make(settings, model.spec, build_model.load_model, report, weak)
+    overlay = Overlay(status=settings.status_line, scene=settings.scene)
+    regulated = parts.regulator(capture.source)
+    pipeline = parts.pipeline = Pipeline(
+        capture,
+        model,
+        sinks,
+        render=overlay.draw,
+        options=PipelineOptions(
+            max_frames=settings.max_frames,
+            duration=settings.duration,
+            scene=settings.scene,
+            editing=editor,
+        ),
+        report=report,
+        watch=service.watch if capture.source.live else None,
+        regulator=regulated,
+        privacy=privacy,
+        analysis=make_analysis(settings, model),
+    )
+    if model.engine.device.startswith("CPU") and (
+        settings.delegate or settings.device not in ("auto", "cpu")
+    ):
+        pipeline.impaired["engine"] = "the accelerator cannot be used, the CPU does its work"
+    try:
+        with service.running(pipeline):
+            return pipeline.run()
+    finally:
+        parts.changeover.close()
+        pipeline.model.engine.close()
+        if privacy is not None and privacy.close() and face_model is not None:
+            face_model.engine.close()
+        if regulated is not None:
+            regulated.close()
+
+
+def make_analysis(settings: Settings, model: Model) -> Analysis | None:
+    """What tracks and makes events, None where nobody asks for it."""
+    if not settings.tracks:
+        return None
+    # Where things are to be covered the head is asked for more than is shown.
+    threshold = build_privacy.threshold_of(settings, model.spec) if settings.blur else None
+    return Analysis(
+        settings.scene, threshold=threshold, lost=settings.track_lost, smoothing=settings.smoothing
+    )
+
+
+def _in_all(source: Source, settings: Settings) -> int | None:
+    """How many frames the run will have, if that is known."""
+    bounds = [number for number in (source.total, settings.max_frames) if number]
+    return min(bounds, default=None)

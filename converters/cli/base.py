@@ -14,7 +14,7 @@ import click
 from converters import job as jobs
 from converters.job import Job
 from converters.recipes import Planned
-from converters.steps.base import Advance, table_lines
+from converters.steps.base import Advance, numbers, table_lines
 from converters.work import Work
 from edgecam.cli import console
 from edgecam.cli.base import Command, HeadedOption, is_quiet
@@ -41,7 +41,7 @@ class Terminal:
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """See :func:`converters.steps.base.show_table`."""
         if sys.stderr.isatty() and not is_quiet():
-            console.rich_table(columns, rows, stderr=True)
+            console.rich_table(columns, rows, right=numbers(columns, rows), stderr=True)
         else:
             for text in table_lines(columns, rows):
                 console.line(text)

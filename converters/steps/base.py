@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Report(Protocol):
 def show_table(report: Report, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table for people: drawn where the report can draw, else in lines.
 
-    Columns of numbers are set to the right.
+    Columns of numbers, with their units or not, are set to the right.
     """
     own: Callable[[Sequence[str], Sequence[Sequence[object]]], None] | None = getattr(report, "table", None)
     if own is not None:
@@ -60,9 +61,18 @@ def show_table(report: Report, columns: Sequence[str], rows: Sequence[Sequence[o
         report.line(line)
 
 
+def numbers(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:
+    """Of each column, whether it holds numbers: with a sign or unit (``-1.1``, ``2.74 MB``), or nothing."""
+    texts = [[str(row[i]) for row in rows] for i in range(len(columns))]
+    return [any(cells) and all(not cell or _NUMBER.fullmatch(cell) for cell in cells) for cells in texts]
+
+
+_NUMBER = re.compile(r"[-+]?[\d.]+( ?(%|[A-Za-z]{1,3}))?")
+
+
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """A table as lines of text, indented by two."""
-    right = [bool(rows) and all(isinstance(row[i], int) for row in rows) for i in range(len(columns))]
+    right = numbers(columns, rows)
     texts = [list(columns), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in texts) for i in range(len(columns))]
     lines = []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from converters.dataset import Dataset
 
 FILE = "data.json"
-_SHOWN = 10
+_SHOWN = 5
 _BAR = 24  # characters of the longest bar
 _BARS = 30  # more classes than this are summed up
 
@@ -129,11 +129,18 @@ def histogram(data: Dataset) -> tuple[list[tuple[object, ...]], str]:
 
 
 def problem_lines(data: Dataset) -> list[str]:
-    """What is wrong with the data: the first few of each kind by name, then how many there are."""
+    """What is wrong with the data: the first few of each kind by name, then how many there are.
+
+    Groups of nearly the same pictures are no fault, and a burst of a camera gives hundreds: they are counted.
+    """
     lines = []
     for kind, what in KINDS.items():
         found = [problem for problem in data.problems if problem.kind == kind]
-        lines += [str(problem) for problem in found[:_SHOWN]]
-        if len(found) > _SHOWN:
-            lines.append(f"and {len(found) - _SHOWN} more: {len(found)} {what} (all are in {FILE})")
+        shown = _SHOWN
+        if kind == "near":
+            lines += [str(problem) for problem in found if not problem.path]  # about the data as a whole
+            found, shown = [problem for problem in found if problem.path], 1
+        lines += [str(problem) for problem in found[:shown]]
+        if len(found) > shown:
+            lines.append(f"and {len(found) - shown} more: {len(found)} {what} (all are in {FILE})")
     return lines

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converters import variants
-from converters.steps.base import Option, Report
+from converters.steps.base import Option, Report, show_table
 from converters.variants import FLOAT
 from converters.work import Work
 from edgecam.errors import EngineError, UsageError
@@ -105,8 +105,7 @@ class _Run:
         skipped = self.judged.figures[TWIN].skipped
         if skipped:
             self.report.warn(f"{len(skipped)} test pictures cannot be read: {', '.join(skipped[:3])}")
-        for line in table(self.judged, self.comparisons()):
-            self.report.line(line)
+        show_table(self.report, *table(self.judged, self.comparisons(), self.verdicts()))
         speed = self.judged.figures[TWIN]
         self.report.line(
             f"{len(self.judged.truth.paths)} pictures, {speed.rate:.0f} a second"
@@ -252,17 +251,22 @@ def _mistakes(judged: Judged, chosen: str, task: str) -> list[dict[str, Any]]:
     return mistakes.of_classifier(judged.answers[TWIN], judged.answers[chosen], judged.truth)
 
 
-def table(judged: Judged, comparisons: Mapping[str, Comparison]) -> list[str]:
-    """The models side by side, a line each."""
-    width = max(map(len, judged.figures))
-    lines = []
+def table(
+    judged: Judged, comparisons: Mapping[str, Comparison], verdicts: Mapping[str, Verdict]
+) -> tuple[list[str], list[list[str]]]:
+    """The models side by side: columns, and a row each."""
+    headline = next(iter(judged.figures.values())).accuracy.headline_name
+    columns = ["variant", headline, "points", "agrees", "size", "compressed", "latency", "gate"]
+    rows = []
     for name, found in judged.figures.items():
-        accuracy = found.accuracy
-        line = (
-            f"{name:{width}}  {accuracy.headline_name} {100 * accuracy.headline:5.1f}%"
-            f"  {found.bytes / 1e6:6.2f} MB  {found.invoke_ms:6.2f} ms"
-        )
+        row = [name, f"{100 * found.accuracy.headline:.1f}%", "", ""]
         if name in comparisons:
-            line += f"  agrees with float in {100 * comparisons[name].agreement:.1f}%"
-        lines.append(line)
-    return lines
+            row[2:] = [
+                f"{0.0 - round(comparisons[name].points[headline], 1):+.1f}",
+                f"{100 * comparisons[name].agreement:.1f}%",
+            ]
+        row += [f"{size / 1e6:.2f} MB" for size in (found.bytes, found.compressed)]
+        row.append(f"{found.invoke_ms:.2f} ms")
+        row.append(("passes" if verdicts[name].passed else "fails") if name in verdicts else "")
+        rows.append(row)
+    return columns, rows

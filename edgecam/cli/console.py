@@ -51,10 +51,16 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
         _plain_table(title, columns, cells, right)
 
 
-def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, stderr: bool = False) -> None:
-    """A drawn table, for a stream that is a terminal."""
+def rich_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    right: Sequence[bool],
+    stderr: bool = False,
+) -> None:
+    """A drawn table, for a stream that is a terminal; ``right`` says which columns are set to the right."""
     cells = [[_cell(value) for value in row] for row in rows]
-    _rich_table("", columns, cells, _numbers(columns, rows), stderr)
+    _rich_table("", columns, cells, right, stderr)
 
 
 def _numbers(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from converters import runner, steps
@@ -13,6 +16,7 @@ from converters.job import Job
 from converters.recipes import Planned
 from converters.runner import complete
 from converters.work import Work
+from edgecam import jpeg
 from edgecam.errors import UsageError
 from tests.helpers.pictures import class_folders
 from tests.helpers.steps import Heard
@@ -44,8 +48,25 @@ def test_split_histogram_and_figures(tmp_path: Path) -> None:
     assert cats.split()[0] == "cat"
     assert cats.count("█") == 4 * dogs.count("█")
     assert [int(word) for word in dogs.split()[-3:]] == [numbers[1] for numbers in data.counts().values()]
-    assert len(heard.warnings) == 10 + 1 + 1
-    assert heard.warnings[10] == "and 3 more: 13 cannot be read (all are in data.json)"
+    assert len(heard.warnings) == 5 + 1 + 1
+    assert heard.warnings[5] == "and 8 more: 13 cannot be read (all are in data.json)"
+
+
+def test_bursts_are_counted_and_not_listed(tmp_path: Path) -> None:
+    """A camera's bursts: 12 scenes, each shot three times."""
+    rng = np.random.default_rng(6)
+    root = tmp_path / "pictures"
+    for number in range(12):
+        scene: Any = cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (80, 60))
+        for shot in range(3):
+            path = root / ("cat", "dog")[number % 2] / f"{number}-{shot}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(jpeg.encode(scene, 80 + shot))
+    figures, heard = run(Work(tmp_path / "work"), Job(data=str(root)))
+    assert figures["problems"] == {"near": 12}
+    assert len(heard.warnings) == 2
+    assert "nearly the same as 0-1.jpg, 0-2.jpg: kept together in " in heard.warnings[0]
+    assert heard.warnings[1] == "and 11 more: 12 groups of nearly the same pictures (all are in data.json)"
 
 
 def test_many_classes_are_summed_up(tmp_path: Path) -> None:

@@ -104,6 +104,16 @@ def test_side_by_side_and_passed(work: Work) -> None:
     assert list(figures["layers"]) == ["good"]
     assert sorted(figures["files"]) == ["float.tflite", "good.tflite", "wrong.tflite"]
     assert "good: good enough to ship" in heard.lines
+    head, *rows = heard.lines[:4]
+    columns = ["variant", "top-1", "points", "agrees", "size", "compressed", "latency", "gate"]
+    assert head.split() == columns
+    assert [row.split()[:4] for row in rows[1:]] == [
+        ["good", "100.0%", "+0.0", "100.0%"],
+        ["wrong", "0.0%", "-100.0", "0.0%"],
+    ]
+    assert [row.split()[-1] for row in rows] == ["ms", "passes", "fails"]
+    ends = {row.index(" MB") for row in rows}
+    assert len(ends) == 1, "numbers are set to the right"
 
 
 def test_the_gate_is_for_what_is_shipped(work: Work) -> None:

@@ -38,6 +38,7 @@ class Analysis:
         self, scene: Scene, *, threshold: float | None = None, lost: float = 2.0, smoothing: float = 1.0
     ) -> None:
         self.counts = _NOTHING
+        self._scene, self._lost, self._smoothing = scene, lost, smoothing
         self._threshold = threshold
         self._tracker = Tracker(lost)
         self._smoother = Smoother(smoothing)
@@ -74,6 +75,10 @@ class Analysis:
     def idle(self) -> list[Event]:
         """No frame comes from a live source: end what has waited for long enough."""
         return [] if self._rules is None else self._rules.idle(self._clock.now(time.monotonic()))
+
+    def anew(self) -> Analysis:
+        """One that knows nothing yet, for a model with other labels."""
+        return Analysis(self._scene, threshold=self._threshold, lost=self._lost, smoothing=self._smoothing)
 
     def finish(self) -> list[Event]:
         """The run is over: end all events."""

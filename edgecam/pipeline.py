@@ -9,18 +9,18 @@ from dataclasses import dataclass, field, replace
 
 from edgecam.analysis import Analysis
 from edgecam.capture import Capture
-from edgecam.errors import FrameError
 from edgecam.fanout import Fanout
 from edgecam.meters import DurationMeter
 from edgecam.model import Model as Model
 from edgecam.placard import placard
 from edgecam.privacy.filter import Privacy
+from edgecam.recogniser import Recogniser, Seen, Understudy
 from edgecam.regulator import Regulator
 from edgecam.scene import Scene
 from edgecam.sinks.base import Editing, Keeper, Sink, SinkContext
 from edgecam.tally import RunReport as RunReport
 from edgecam.tally import Tally
-from edgecam.types import Frame, Image, Packet, Result, Status
+from edgecam.types import Frame, Image, Packet, Status
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class Pipeline:
         regulator: does less while the board is too hot or results come too late.
         privacy: makes the frames that sinks get; without it they get the camera's own.
         analysis: tracks objects and makes events; without it neither costs anything.
+        understudy: sees what the model sees, and may take over.
 
     Attributes:
         impaired: what does not work as it was asked to, by what it concerns; makes the state ``degraded``.
@@ -77,9 +78,9 @@ class Pipeline:
         regulator: Regulator | None = None,
         privacy: Privacy | None = None,
         analysis: Analysis | None = None,
+        understudy: Understudy | None = None,
     ) -> None:
         self._capture = capture
-        self._model = model
         self._options = options or PipelineOptions()
         self._tally = Tally(capture, model, self._options.stall, regulator)
         self.impaired = self._tally.impaired
@@ -89,8 +90,8 @@ class Pipeline:
         self._report = report
         self._watch = watch
         self._regulator = regulator
-        self._privacy = privacy
-        self._analysis = analysis
+        self._recogniser = Recogniser(model, self._tally, privacy, analysis, understudy)
+        self._follows = analysis is not None
         self._last: Packet | None = None
         self._held = False
         self._looked_at = 0.0
@@ -108,13 +109,15 @@ class Pipeline:
     @property
     def model(self) -> Model:
         """The model in use."""
-        return self._model
+        return self._recogniser.model
 
-    def use(self, model: Model) -> None:
-        """Go over to another model from the next frame on, and close the engine of the one before."""
-        before, self._model = self._model, model
-        self._tally.use(model)
-        before.engine.close()
+    def use(self, model: Model, *, keep: bool = False) -> None:
+        """Go over to another model from the next frame on. Main loop's thread only.
+
+        Args:
+            keep: leave the engine of the one before open.
+        """
+        self._recogniser.use(model, keep=keep)
 
     def run(self) -> RunReport:
         """Run until the source ends, a bound is reached, or :meth:`stop`.
@@ -142,8 +145,8 @@ class Pipeline:
         return SinkContext(
             live=self._capture.source.live,
             source=self._capture.source.name,
-            model=self._model.name,
-            labels=self._model.labels,
+            model=self.model.name,
+            labels=self.model.labels,
             report=self._report,
             stop=self.stop,
             scene=self._options.scene,
@@ -185,32 +188,24 @@ class Pipeline:
 
     def _process(self, frame: Frame, now: float) -> None:
         """Recognise one frame and hand it on; one whose picture is broken is skipped."""
-        self._tally.take(frame, now)
-        try:
-            found = self._model.run(frame if self._privacy is None else self._privacy.for_model(frame))
-        except FrameError as error:
-            self._tally.skip(frame, error)
-            return
-        self._work += 1
-        self._tally.add(frame)
-        if self._privacy is not None:
-            # From here on the camera's own picture is out of reach.
-            frame, found = self._privacy.protect(frame, found, self._model.labels)
-        self._sinks.push(self._packet(frame, found))
+        seen = self._recogniser.look(frame, now)
+        if seen is not None:
+            self._work += 1
+            self._sinks.push(self._packet(seen))
 
-    def _packet(self, frame: Frame, found: Result) -> Packet:
-        model, analysis = self._model, self._analysis
-        if analysis is None:
-            return Packet(frame, found, model.labels, self._status(frame), self._render)
-        found, events = analysis.look(frame, found, model.labels, model.head.threshold)
-        status, counts = self._status(frame), analysis.counts
-        self._last = Packet(frame, found, model.labels, status, self._render, events=events, counts=counts)
-        return self._last
+    def _packet(self, seen: Seen) -> Packet:
+        frame, status = seen.frame, self._status(seen.frame)
+        packet = Packet(
+            frame, seen.found, self.model.labels, status, self._render, events=seen.events, counts=seen.counts
+        )
+        if self._follows:
+            self._last = packet
+        return packet
 
     def _end_events(self) -> None:
         """The last steps of what still goes on, in a packet of their own."""
         last = self._last
-        events = [] if self._analysis is None else self._analysis.finish()
+        events = self._recogniser.finish()
         if last is not None and events:
             status = replace(self._status(last.frame), state="ended", message=self._stop_reason)
             self._sinks.push(Packet(last.frame, None, last.labels, status, events=events, counts=last.counts))
@@ -249,8 +244,8 @@ class Pipeline:
         title = "Starting" if status.state == "starting" else "Waiting for camera"
         frame = Frame(self._placards, placard(self._tally.size, title, status.message), source=status.source)
         self._placards += 1
-        events = [] if self._analysis is None else self._analysis.idle()
-        self._sinks.push(Packet(frame, None, self._model.labels, status, events=events))
+        events = self._recogniser.idle()
+        self._sinks.push(Packet(frame, None, self.model.labels, status, events=events))
 
     def _status(self, frame: Frame | None) -> Status:
         self._look_round()
@@ -262,7 +257,8 @@ class Pipeline:
         if now - self._looked_at >= TICK:
             self._looked_at = now
             self._sinks.look_round()
-        if self._privacy is not None:
+        privacy = self._recogniser.privacy
+        if privacy is not None:
             self.impaired.pop("privacy", None)
-            if self._privacy.trouble:
-                self.impaired["privacy"] = f"privacy: {self._privacy.trouble}"
+            if privacy.trouble:
+                self.impaired["privacy"] = f"privacy: {privacy.trouble}"

@@ -27,7 +27,7 @@ SPEC = ModelSpec("toy", "classify", "classify", labels=("dark", "bright"))
 class ToyEngine:
     input = TensorInfo("in", (1, 4, 4, 3), np.dtype(np.uint8))
     outputs = (TensorInfo("out", (1, 2), np.dtype(np.float32)),)
-    device, runtime, notes = "toy", "toy 1", ()
+    device, runtime, notes, trouble = "toy", "toy 1", (), ""
 
     def __init__(self, fail_at: int = -1) -> None:
         self.calls = 0
@@ -347,3 +347,43 @@ def test_a_reader_that_hangs_is_replaced_without_the_run_ending(monkeypatch: pyt
     seen = [p.frame.seq for p in sink.packets if p.result is not None]
     assert seen[0] == 0 and seen[-1] == 2
     assert (report.lost, report.broken, report.reason) == (1, 2, "the source ended")
+
+
+class Standby:
+    """Notes what it is shown, and has a model ready."""
+
+    def __init__(self, model: Model | None) -> None:
+        self.model = model
+        self.shown: list[int] = []
+        self.errors: list[str] = []
+
+    def seen(self, frame: Frame, found: Result) -> None:
+        self.shown.append(frame.seq)
+
+    def rescue(self, model: Model, error: Exception) -> Model | None:
+        self.errors.append(str(error))
+        return self.model
+
+
+def toy(engine: ToyEngine) -> Model:
+    return Model(SPEC, ToyPreprocessor(), engine, ToyHead())  # type: ignore[arg-type]
+
+
+def test_an_understudy_takes_over_within_the_frame_at_which_the_model_fails() -> None:
+    sink, standby = ListSink(), Standby(toy(ToyEngine()))
+    source = ListSource([frame(i) for i in range(6)])
+    capture = Capture(source)
+    capture.start()
+    pipeline = Pipeline(capture, toy(ToyEngine(fail_at=3)), [sink], understudy=standby)
+    pipeline.run()
+    assert [p.frame.seq for p in sink.packets] == standby.shown == [0, 1, 2, 3, 4, 5]
+    assert standby.errors == ["the interpreter failed"] and pipeline.model is standby.model
+
+
+def test_without_another_model_the_error_ends_the_run() -> None:
+    sink = ListSink()
+    capture = Capture(ListSource([frame(i) for i in range(6)]))
+    capture.start()
+    with pytest.raises(EngineError):
+        Pipeline(capture, toy(ToyEngine(fail_at=3)), [sink], understudy=Standby(None)).run()
+    assert len(sink.packets) == 3

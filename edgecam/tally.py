@@ -11,7 +11,7 @@ from edgecam.errors import FrameError
 from edgecam.meters import DurationMeter, RateMeter
 from edgecam.model import Model
 from edgecam.regulator import Regulator
-from edgecam.types import Frame, State, Status
+from edgecam.types import Frame, SinkState, State, Status
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class Tally:
         frame_at: monotonic seconds when the last frame was taken; at first, of the start.
         inferences: results over time.
         ages: seconds from capture to result.
+        paused: the run is told to look at nothing.
+        sinks: how they are.
     """
 
     def __init__(self, capture: Capture, model: Model, stall: float, regulator: Regulator | None) -> None:
@@ -68,6 +70,8 @@ class Tally:
         self.frame_at = 0.0
         self.inferences = RateMeter()
         self.ages = DurationMeter()
+        self.paused = False
+        self.sinks: tuple[SinkState, ...] = ()
         self._capture = capture
         self._stall = stall
         self._regulator = regulator
@@ -80,7 +84,14 @@ class Tally:
 
     def use(self, model: Model) -> None:
         """Another model is in use: how long it takes is counted anew."""
-        self._base = Status(model=model.name, device=model.engine.device, runtime=model.engine.runtime)
+        self._engine = model.engine
+        self._base = Status(
+            model=model.name,
+            model_version=model.spec.version,
+            model_sha256=model.sha256,
+            device=model.engine.device,
+            runtime=model.engine.runtime,
+        )
         self._durations = DurationMeter()
 
     def begin(self, now: float) -> None:
@@ -114,6 +125,8 @@ class Tally:
         """What the run is at (while it has a frame in hand: what it is at with that), and the reason."""
         capture = self._capture
         status = capture.status
+        if frame is None and self.paused and status.state != "starting":
+            return "paused", ""
         if frame is None and status.state != "running":
             return status.state, status.message
         stall = max(self._stall, capture.patience)
@@ -126,11 +139,15 @@ class Tally:
     def status(self, frame: Frame | None) -> Status:
         """The status with a frame in hand, or without."""
         report, now = self.count(), time.monotonic()
+        self.impaired.pop("engine", None)
+        if self._engine.trouble:
+            self.impaired["engine"] = self._engine.trouble
         state, message = self.state(now, frame)
         return replace(
             self._base,
             state=state,
             message=message,
+            device=self._engine.device,
             source=self._capture.source.name,
             camera_fps=self._capture.rate.rate(now),
             inference_fps=self.inferences.rate(now),
@@ -142,6 +159,7 @@ class Tally:
             lost=report.lost,
             temperature=None if self._regulator is None else self._regulator.temperature,
             steps_down=0 if self._regulator is None else self._regulator.level,
+            sinks=self.sinks,
         )
 
     def count(self) -> RunReport:

@@ -43,13 +43,19 @@ class Engine(Protocol):
         device: what it runs on, for people (``CPU x4``, ``Edge TPU usb:0``).
         runtime: what runs it, for people (``ai-edge-litert 2.3.0``).
         notes: lines worth telling the user (a fallback and its reason).
+        trouble: why it does not work as it should for now, "" while it does; see it after each run.
     """
 
     input: TensorInfo
     outputs: tuple[TensorInfo, ...]
-    device: str
     runtime: str
     notes: tuple[str, ...]
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def trouble(self) -> str: ...
 
     def infer(self, tensor: Array) -> Sequence[Array]:
         """Run once.

@@ -24,6 +24,7 @@ class Choice:
         label: what to show as the device.
         problem: why it cannot be tried, "" if it can.
         patience: how many times to try again.
+        hopeless: it will not work later either.
     """
 
     library: str = ""
@@ -31,6 +32,7 @@ class Choice:
     label: str = ""
     problem: str = ""
     patience: int = 0
+    hopeless: bool = False
 
 
 def choose(options: EngineOptions, model: ModelFile, notes: list[str]) -> Choice | None:
@@ -52,16 +54,20 @@ def choose(options: EngineOptions, model: ModelFile, notes: list[str]) -> Choice
         _point_to_twin(options, notes)
     if device in ("auto", "cpu") and not options.require_delegate:
         return None
-    return Choice(problem=f"{options.model.name} is not compiled for the Edge TPU")
+    return Choice(problem=f"{options.model.name} is not compiled for the Edge TPU", hopeless=True)
 
 
 def needs_edgetpu(model: Path, reason: str) -> DelegateError:
     """The error for a compiled model without a working Edge TPU; names the CPU's twin if it is there."""
-    twin = model.with_name(model.name.replace(_SUFFIX, ""))
-    remedy = "use the same model before its compilation"
-    if twin != model and twin.is_file():
-        remedy = f"use {twin}, which runs on the CPU"
+    other = twin(model)
+    remedy = f"use {other}, which runs on the CPU" if other else "use the same model before its compilation"
     return DelegateError(f"{model} is compiled for the Edge TPU, and {reason}", remedy)
+
+
+def twin(model: Path) -> Path | None:
+    """The model that this one was compiled from, by its name, if it is there."""
+    other = model.with_name(model.name.replace(_SUFFIX, ""))
+    return other if other != model and other.is_file() else None
 
 
 def _edge_tpu(device: str) -> Choice:

@@ -48,6 +48,7 @@ class FakeEngine:
         )
         self.device = "none"
         self.runtime = "fake"
+        self.trouble = ""
         self.notes = ("this engine is a fake: what it finds is made up",)
         self._calls = 0
         self._closed = False

@@ -26,7 +26,7 @@ from edgecam.errors import EdgecamError, ModelError
 log = logging.getLogger(__name__)
 
 TIMEOUT = 120.0  # seconds; a large model on a small board needs several
-_ROOT = str(Path(__file__).resolve().parents[2])
+ROOT = str(Path(__file__).resolve().parents[2])
 _CODE = "import sys; sys.path.append(sys.argv[1]); from edgecam.engines.probe import child; child()"
 
 
@@ -60,7 +60,7 @@ def run(request: Request) -> Verdict:
     what = f"the delegate {request.library}" if request.library else "the interpreter"
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", _CODE, _ROOT],
+            [sys.executable, "-P", "-c", _CODE, ROOT],
             input=payload.encode(),
             capture_output=True,
             timeout=TIMEOUT,

@@ -81,6 +81,9 @@ class Session:
         except (RuntimeError, ValueError) as error:
             raise self._refusal(error, "failed") from error
 
+    def close(self) -> None:
+        """Nothing to do: the interpreter goes with its last reference, a run that is on may end first."""
+
     def _refusal(self, error: Exception, what: str) -> EngineError | ModelError:
         text = one_line(error)
         if "unresolved custom op" in text:

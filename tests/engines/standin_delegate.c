@@ -10,6 +10,8 @@
  *   device  usb:N or pci:N; N is the value written (default 7); from usb:8 on there is no such device
  *   fail    "create", or the number of the run that fails, from 1
  *   crash   "create", or the number of the run that crashes, from 1
+ *   hang    the number of the run that never ends, from 1
+ *   gone    a path; while there is a file, the device is unplugged
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -17,6 +19,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef enum { OK = 0, ERROR = 1 } Status;
 typedef struct Context Context;
@@ -91,10 +94,13 @@ struct Delegate {
 typedef struct {
   Delegate base; /* first, so that the interpreter's pointer is ours too */
   char claim[64];
-  int value, runs, fail_at, crash_at;
+  char gone[256];
+  int value, runs, fail_at, crash_at, hang_at;
 } StandIn;
 
 enum { BUILTIN_DELEGATE = 51, ALLOW_DYNAMIC_TENSORS = 1, AT_CREATION = 0, NEVER = -1 };
+
+static bool unplugged(const StandIn *self) { return self->gone[0] && !access(self->gone, F_OK); }
 
 static void crash(void) { raise(SIGSEGV); }
 
@@ -114,7 +120,8 @@ static Status node_invoke(Context *context, Node *node) {
   StandIn *self = node->user_data;
   self->runs++;
   if (self->runs == self->crash_at) crash();
-  if (self->runs == self->fail_at) {
+  while (self->runs == self->hang_at) pause();
+  if (self->runs == self->fail_at || unplugged(self)) {
     context->report_error(context, "stand-in: the device is gone");
     return ERROR;
   }
@@ -157,18 +164,20 @@ Delegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count
   self->base.flags = ALLOW_DYNAMIC_TENSORS;
   self->base.prepare = prepare;
   self->value = 7;
-  self->fail_at = self->crash_at = NEVER;
+  self->fail_at = self->crash_at = self->hang_at = NEVER;
   strcpy(self->claim, "edgetpu-custom-op");
   const char *problem = NULL;
   for (size_t i = 0; i < count; i++) {
     if (!strcmp(keys[i], "claim")) strncpy(self->claim, values[i], sizeof self->claim - 1);
     else if (!strcmp(keys[i], "device") && strlen(values[i]) == 5) self->value = values[i][4] - '0';
     else if (!strcmp(keys[i], "fail")) self->fail_at = moment(values[i]);
+    else if (!strcmp(keys[i], "hang")) self->hang_at = moment(values[i]);
+    else if (!strcmp(keys[i], "gone")) strncpy(self->gone, values[i], sizeof self->gone - 1);
     else if (!strcmp(keys[i], "crash")) self->crash_at = moment(values[i]);
     else problem = "stand-in: unknown option";
   }
   if (self->crash_at == AT_CREATION) crash();
-  if (self->fail_at == AT_CREATION || self->value >= 8) problem = "stand-in: no such device";
+  if (self->fail_at == AT_CREATION || self->value >= 8 || unplugged(self)) problem = "stand-in: no such device";
   if (problem) {
     report(problem);
     free(self);

@@ -3,7 +3,7 @@ hardware's; it is compiled here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import pytest
 from edgecam import accelerators
 from edgecam.accelerators import EdgeTpu
 from edgecam.engines import delegates, litert
+from edgecam.engines.apart import ApartSession
 from edgecam.engines.base import EngineOptions
 from edgecam.engines.litert import LiteRTEngine
-from edgecam.engines.session import Session
 from edgecam.errors import DelegateError, EngineError
 from tests.engines import writer
 from tests.engines.conftest import compiled
@@ -24,8 +24,20 @@ pytestmark = pytest.mark.usefixtures("runtime")
 Write = Callable[..., Path]
 
 
+MADE: list[LiteRTEngine] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Ends the processes of what a test has loaded."""
+    yield
+    while MADE:
+        MADE.pop().close()
+
+
 def load(path: Path, **options: Any) -> LiteRTEngine:
-    return LiteRTEngine(EngineOptions(path, **{"threads": 1, **options}))
+    MADE.append(LiteRTEngine(EngineOptions(path, **{"threads": 1, **options})))
+    return MADE[-1]
 
 
 def first_byte(engine: LiteRTEngine) -> int:
@@ -88,8 +100,10 @@ class TestNamedByTheUser:
         text.write_text("no library")
         assert "libtext.so cannot be used" in load(write(writer.identity()), delegate=str(text)).notes[0]
 
-    def test_one_that_fails_while_running_is_an_error(self, write: Write, standin: str) -> None:
-        # the first run is the warming up, in the child and here
+    def test_one_that_fails_while_running_is_an_error_where_the_cpu_cannot_do(
+        self, write: Write, standin: str
+    ) -> None:
+        # the first run is the warming up
         engine = load(write(compiled()), delegate=standin, delegate_options={"fail": "3"})
         first_byte(engine)
         with pytest.raises(DelegateError, match="the device is gone"):
@@ -146,8 +160,16 @@ class TestEdgeTpu:
         assert "before its compilation" in str(caught.value)
         twin = write(writer.identity(), "birds.tflite")
         with pytest.raises(EngineError) as caught:
-            load(path, device=device)
-        assert f"use {twin}, which runs on the CPU" in str(caught.value)
+            load(path, device=device, require_delegate=True)
+        assert reason in str(caught.value)
+        if device == "cpu":
+            assert f"use {twin}, which runs on the CPU" in str(caught.value)
+            return
+        engine = load(path, device=device)
+        assert reason in engine.notes[0]
+        assert engine.notes[0].endswith("; running birds.tflite on the CPU")
+        assert engine.device == "CPU x1"
+        assert reason in engine.trouble
 
     def test_a_plain_model_runs_on_the_cpu(self, write: Write, plugged: Callable[..., None]) -> None:
         plugged(self.USB0)
@@ -166,14 +188,15 @@ class TestEdgeTpu:
         plugged(self.USB0)
         tries: list[int] = []
 
-        def slowly(*args: Any) -> Session:
-            tries.append(1)
-            if len(tries) < 3:
-                raise DelegateError("busy")
-            return Session(*args)
+        class Slowly(ApartSession):
+            def open(self) -> None:
+                tries.append(1)
+                if len(tries) < 3:
+                    raise DelegateError("busy")
+                super().open()
 
         monkeypatch.setattr(litert, "PAUSE", 0)
-        monkeypatch.setattr(litert, "Session", slowly)
+        monkeypatch.setattr(litert, "ApartSession", Slowly)
         assert load(write(compiled())).device == "Edge TPU usb:0"
         assert len(tries) == 3
 
@@ -185,10 +208,9 @@ class TestEdgeTpu:
         assert engine.outputs[0].shape == (1, 1001)
         assert first_byte(engine) == 1
         plugged()
-        with pytest.raises(
-            EngineError, match=r"use .*mobilenet_v2_1\.0_224_quant\.tflite, which runs on the CPU"
-        ):
-            load(path)
+        twin = load(path)
+        assert twin.notes[0].endswith("; running mobilenet_v2_1.0_224_quant.tflite on the CPU")
+        assert [info.shape for info in twin.outputs] == [info.shape for info in engine.outputs]
 
 
 def test_a_compiled_model_that_has_no_twin_is_not_its_own(tmp_path: Path) -> None:

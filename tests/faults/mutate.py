@@ -135,8 +135,8 @@ def _contract(seed: Seed, chance: random.Random) -> bytes:
     value = json.loads(seed.members["edgecam.json"])
     for _ in range(chance.choice((1, 1, 2, 5))):
         # What the device works by, more often than what it only shows.
-        part = value[chance.choice(("input", "options", "outputs"))] if chance.random() < 0.5 else value
-        _twist(part or value, chance)
+        part = value.get(chance.choice(("input", "options", "outputs"))) if chance.random() < 0.5 else value
+        _twist(part if part and isinstance(part, dict) else value, chance)
     text = json.dumps(value)
     if chance.random() < 0.1:
         text = "[" * 100_000 + text

@@ -35,6 +35,16 @@ def size(data: bytes) -> tuple[int, int]:
     return width, height
 
 
+def is_colour(data: bytes) -> bool:
+    """Whether a JPEG's header promises red, green and blue; False too where that cannot be told."""
+    if simplejpeg is None:
+        return False
+    try:
+        return simplejpeg.decode_jpeg_header(data)[2] in ("YCbCr", "RGB")
+    except ValueError:
+        return False
+
+
 def decode(data: bytes, min_width: int = 0, min_height: int = 0, *, strict: bool = True) -> Image:
     """Decode to RGB uint8 (H, W, 3).
 

@@ -38,6 +38,14 @@ def test_other_colours(tmp_path: Path, mode: str) -> None:
     np.testing.assert_array_equal(read(path), load_picture(path))
 
 
+def test_turned_by_an_editor(tmp_path: Path) -> None:
+    """Pillow goes by XMP where there is no Exif."""
+    said = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    path = save(tmp_path / "a.jpg", scene(5, 48, 36), xmp=said)
+    assert load_picture(path).shape == (48, 36, 3)
+    np.testing.assert_array_equal(read(path), load_picture(path))
+
+
 def test_not_by_the_name(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     pil.fromarray(scene(3)).save(path, format="PNG")

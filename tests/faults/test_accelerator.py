@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import time
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edgecam import resources
 from tests.e2e.command import Running
+from tests.faults.watched import Watched, children
 
 MODEL = resources.folder("models") / "classify-person.tflite"
-
-
-def children(pid: int) -> list[int]:
-    return [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 60
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return value
-
-
-class Watched:
-    """A run, its status and its results."""
-
-    def __init__(self, run: Running, results: Path) -> None:
-        self.run = run
-        self.url = run.url()
-        self._results = results
-
-    def status(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/api/status", timeout=10) as answer:
-            status: dict[str, Any] = json.load(answer)["status"]
-        return status
-
-    def state(self, wanted: str) -> dict[str, Any]:
-        """The status once it is that."""
-        wait_for(lambda: self.status()["state"] == wanted, f"it never was {wanted}")
-        return self.status()
-
-    def results_go_on(self) -> None:
-        before = self._results.stat().st_size
-        wait_for(lambda: self._results.stat().st_size > before, "no results come")
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGSTOP], ids=["crash", "hang"])

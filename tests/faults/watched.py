@@ -1,0 +1,83 @@
+"""A whole `edgecam run` under observation: its status, its results, what it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.command import Running
+
+
+def rounds(few: int) -> int:
+    """How often a fault is made: few times, or as often as the variable EDGECAM_FAULTS says."""
+    return int(os.environ.get("EDGECAM_FAULTS", few))
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """The condition's value once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+    return value
+
+
+def children(pid: int) -> list[int]:
+    return [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a process holds: open files, threads, child processes, and resident memory in MB."""
+
+    files: int
+    threads: int
+    children: int
+    memory: float
+
+
+def held(pid: int) -> Held:
+    status = Path(f"/proc/{pid}/status").read_text()
+    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return Held(
+        len(list(Path(f"/proc/{pid}/fd").iterdir())),
+        int(fields["Threads"]),
+        len(children(pid)),
+        int(fields["VmRSS"].split()[0]) / 1024,
+    )
+
+
+class Watched:
+    """A run with the sinks ``web:?port=0`` and ``jsonl:results``."""
+
+    def __init__(self, run: Running, results: Path) -> None:
+        self.run = run
+        line = run.wait_for("page: ")
+        self.url = line.split()[-1].rstrip("/")
+        self._results = results
+
+    def status(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/api/status", timeout=10) as answer:
+            status: dict[str, Any] = json.load(answer)["status"]
+        return status
+
+    def state(self, wanted: str) -> dict[str, Any]:
+        """The status once it is that."""
+        wait_for(lambda: self.status()["state"] == wanted, f"it never was {wanted}")
+        return self.status()
+
+    def lines(self) -> int:
+        return self._results.read_bytes().count(b"\n") if self._results.exists() else 0
+
+    def results_go_on(self) -> None:
+        before = self.status()["frames"]
+        wait_for(lambda: self.status()["frames"] > before, "no results come")
+
+    def held(self) -> Held:
+        return held(self.run.process.pid)

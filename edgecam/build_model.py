@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from edgecam import build_privacy, catalogue, contract, registry, scene
@@ -43,7 +44,9 @@ def load_model(settings: Settings, weak: float = 1.0) -> Model:
     head = registry.load(registry.HEADS, "decoder", spec.decoder)(
         spec, engine.input, engine.outputs, head_options
     )
-    return Model(spec, Preprocessor(spec, engine.input), engine, head)
+    with found.path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Model(spec, Preprocessor(spec, engine.input), engine, head, sha256)
 
 
 def overrides(settings: Settings) -> Overrides:

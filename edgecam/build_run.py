@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edgecam import build_model, build_privacy, regulator, scene
+from edgecam import build_model, build_privacy, identity, regulator, scene
 from edgecam.analysis import Analysis
 from edgecam.board import Board
 from edgecam.build_ends import SIZED, Report, create_sinks, make_source, source_uri
@@ -12,6 +12,7 @@ from edgecam.capture import Capture
 from edgecam.changeover import Changeover
 from edgecam.config import Settings
 from edgecam.config_edit import Editor
+from edgecam.control import Controls
 from edgecam.governor import Limits
 from edgecam.model import Model
 from edgecam.overlay import Overlay
@@ -119,6 +120,9 @@ def run_once(
     if progress is not None and not capture.source.live:
         sinks.append(ProgressSink(progress, lambda: _in_all(capture.source, settings)))
     privacy, face_model = build_privacy.make(settings, model.spec, build_model.load_model, report, weak)
+    controls = Controls(report, private=privacy is not None, may_unveil=settings.privacy_switch)
+    if privacy is not None:
+        privacy.bare = lambda: controls.veiled is False
     overlay = Overlay(status=settings.status_line, scene=settings.scene)
     regulated = parts.regulator(capture.source)
     pipeline = parts.pipeline = Pipeline(
@@ -131,6 +135,8 @@ def run_once(
             duration=settings.duration,
             scene=settings.scene,
             editing=editor,
+            device_id=settings.device_id or identity.default_device_id(),
+            controls=controls,
         ),
         report=report,
         watch=service.watch if capture.source.live else None,

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from edgecam.config_events import EVENTS, EventSettings
 from edgecam.config_privacy import PRIVACY, PrivacySettings
 from edgecam.contract import Color, Resize, Task
+from edgecam.identity import check_device_id
 from edgecam.options import Many, Number, Option, Switch, Text
 from edgecam.options import setting as _option
 from edgecam.registry import ENGINES, HEADS, URI
@@ -213,11 +214,20 @@ class Settings(PrivacySettings, EventSettings):
         ("web:",),
         Many(" ", "sinks"),
         OUTPUT,
-        "Where results go: web:, window:, record:FILE or FOLDER, clips:FOLDER, snapshots:FOLDER, jsonl:-",
+        "Where results go: web:, window:, record:FILE or FOLDER, clips:FOLDER, snapshots:FOLDER, jsonl:-, "
+        "mqtt://BROKER, webhook:https://URL, exec:PROGRAM",
         "SINK",
         flag="--sink",
         short="-s",
         uri=True,
+    )
+    device_id: str | None = _option(
+        None,
+        Text("1 to 64 letters, digits, - or _", check=check_device_id),
+        OUTPUT,
+        "What this device is called among others, by MQTT and webhooks; made from the host's name without it",
+        "ID",
+        example="hall-1",
     )
     listen: str = _option(
         "127.0.0.1:8080",

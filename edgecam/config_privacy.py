@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgecam.options import Many, Number, Text, setting
+from edgecam.options import Many, Number, Switch, Text, setting
 from edgecam.privacy.mask import STYLES, Masks
 
 PRIVACY = "Privacy"
@@ -42,6 +42,12 @@ class PrivacySettings:
     )
     blur_hold: float = setting(
         1.0, Number(float, 0, 60), PRIVACY, "Seconds a box stays covered after it was last seen", "SECONDS"
+    )
+    privacy_switch: bool = setting(
+        False,
+        Switch(),
+        PRIVACY,
+        "Let who may switch this device (MQTT, Home Assistant) uncover everything; without it nobody can",
     )
     face_model: str = setting(
         "face",

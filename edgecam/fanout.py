@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from edgecam.errors import EdgecamError
 from edgecam.sinks.base import Sink, SinkContext
-from edgecam.types import Packet
+from edgecam.types import Packet, SinkState
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,9 @@ class Fanout:
         sinks: not started yet.
         report: tells the user one line.
         impaired: takes a line for each sink that failed or is in trouble, by its name.
+
+    Attributes:
+        states: how they are, as of the last :meth:`look_round`.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class Fanout:
         self._started: list[Sink] = []
         self._report = report
         self._impaired = impaired
+        self.states: tuple[SinkState, ...] = ()
 
     def start(self, context: SinkContext) -> None:
         """
@@ -57,6 +61,7 @@ class Fanout:
                     self._impaired[sink.name] = trouble
                 else:
                     self._impaired.pop(sink.name, None)
+        self.states = tuple(_state(sink, sink.name in self._impaired) for sink in self._started)
 
     def close(self) -> list[str]:
         """Close all; one line for each that failed, now or before."""
@@ -74,3 +79,7 @@ class Fanout:
         sink.failed = str(error) if isinstance(error, EdgecamError) else f"{type(error).__name__}: {error}"
         if first:
             self._report(f"{sink.name} stopped: {sink.failed}")
+
+
+def _state(sink: Sink, ill: bool) -> SinkState:
+    return SinkState(sink.name, sink.dropped, not ill, getattr(sink, "queue", None))

@@ -14,12 +14,17 @@ from edgecam.types import Frame, Result
 
 @dataclass(frozen=True)
 class Model:
-    """A model ready to run: what `preprocess -> infer -> decode` needs."""
+    """A model ready to run: what `preprocess -> infer -> decode` needs.
+
+    Attributes:
+        sha256: of its file, in hexadecimal.
+    """
 
     spec: ModelSpec
     preprocessor: Preprocessor
     engine: Engine
     head: Head
+    sha256: str = ""
 
     @property
     def name(self) -> str:

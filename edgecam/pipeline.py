@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from edgecam.analysis import Analysis
 from edgecam.capture import Capture
+from edgecam.control import Controls
 from edgecam.fanout import Fanout
 from edgecam.meters import DurationMeter
 from edgecam.model import Model as Model
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 TICK = 0.25
 PLACARD_EVERY = 1.0
 
+#: What a placard says while there is no picture.
+_TITLES = {"starting": "Starting", "waiting": "Waiting for camera", "paused": "Paused"}
+
 
 @dataclass(frozen=True)
 class PipelineOptions:
@@ -35,7 +39,8 @@ class PipelineOptions:
         max_frames: end after so many results, 0 for no bound.
         duration: end after so many seconds, 0 for no bound.
         stall: seconds without a frame after which a live source counts as lost.
-        scene, editing: what sinks are told of the run, see :class:`edgecam.sinks.base.SinkContext`.
+        scene, editing, device_id: what sinks are told, see :class:`edgecam.sinks.base.SinkContext`.
+        controls: what may be asked of the run from outside.
     """
 
     max_frames: int = 0
@@ -43,6 +48,8 @@ class PipelineOptions:
     stall: float = 3.0
     scene: Scene = field(default_factory=Scene)
     editing: Editing | None = None
+    device_id: str = "edgecam"
+    controls: Controls = field(default_factory=Controls)
 
 
 class Pipeline:
@@ -152,6 +159,8 @@ class Pipeline:
             scene=self._options.scene,
             folders=self._folders,
             editing=self._options.editing,
+            device_id=self._options.device_id,
+            control=self._options.controls,
         )
 
     def _loop(self) -> None:
@@ -174,11 +183,23 @@ class Pipeline:
 
     def _next_frame(self) -> Frame | None:
         """The newest frame, None if there is none for now. The regulator may let it wait."""
+        self._tally.paused = self._options.controls.paused
+        if self._tally.paused:
+            self._rest()
+            return None
         left = self._pause_left()
         if left > 0:
             time.sleep(min(left, TICK))
         self._held = self._pause_left() > 0
         return None if self._held else self._capture.slot.take(TICK)
+
+    def _rest(self) -> None:
+        """While paused: a camera's frames pass unseen, a file waits."""
+        self._held = True
+        if not self._capture.source.live:
+            time.sleep(TICK)
+        elif self._capture.slot.take(TICK) is not None:
+            self._tally.frame_at = time.monotonic()
 
     def _pause_left(self) -> float:
         """Seconds until the regulator lets the next frame through, 0.0 or less for now."""
@@ -212,7 +233,7 @@ class Pipeline:
 
     def _look_after(self, now: float) -> None:
         """Tell who watches how it goes, and while no picture comes, the viewers why."""
-        waits = self._tally.state(now)[0] in ("starting", "waiting")
+        waits = self._tally.state(now)[0] in _TITLES
         if waits and now - self._last_placard_at >= PLACARD_EVERY and self._capture.source.live:
             self._last_placard_at = now
             self._show_placard()
@@ -241,8 +262,8 @@ class Pipeline:
 
     def _show_placard(self) -> None:
         status = self._status(None)
-        title = "Starting" if status.state == "starting" else "Waiting for camera"
-        frame = Frame(self._placards, placard(self._tally.size, title, status.message), source=status.source)
+        title = placard(self._tally.size, _TITLES.get(status.state, ""), status.message)
+        frame = Frame(self._placards, title, source=status.source)
         self._placards += 1
         events = self._recogniser.idle()
         self._sinks.push(Packet(frame, None, self.model.labels, status, events=events))
@@ -257,6 +278,7 @@ class Pipeline:
         if now - self._looked_at >= TICK:
             self._looked_at = now
             self._sinks.look_round()
+            self._tally.sinks = self._sinks.states
         privacy = self._recogniser.privacy
         if privacy is not None:
             self.impaired.pop("privacy", None)

@@ -51,6 +51,8 @@ SINKS = {
     "clips": "edgecam.sinks.clips:ClipsSink",
     "snapshots": "edgecam.sinks.snapshots:SnapshotsSink",
     "jsonl": "edgecam.sinks.jsonl:JsonlSink",
+    "mqtt": "edgecam.sinks.mqtt:MqttSink",
+    "mqtts": "edgecam.sinks.mqtt:MqttSink",
 }
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})

@@ -105,7 +105,7 @@ class Service:
         """Take note of how the run is; see :class:`edgecam.pipeline.Pipeline`."""
         now = time.monotonic()
         changed = self._tell(status)
-        if not self.ready and (status.frames or status.state == "waiting"):
+        if not self.ready and (status.frames or status.state in ("waiting", "paused")):
             self.ready = True
             self._notifier.ready()
         if changed or now - self._status_at >= STATUS_EVERY:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +75,8 @@ class Privacy:
 
     Attributes:
         trouble: why there is no picture for now, or "".
+        bare: asked for each frame: whether it goes on as the camera gave it, since somebody who may has
+            switched privacy off.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Privacy:
         broken: str = "",
     ) -> None:
         self.trouble = broken
+        self.bare: Callable[[], bool] = lambda: False
         self._rules = rules
         self._faces = faces
         self._shown = shown
@@ -129,6 +132,8 @@ class Privacy:
             problem = problem or "the model in use finds no boxes"
         if problem:
             self.trouble = problem
+        if self.bare():
+            return frame, found
         return frame.derived(lambda: self._make(frame, boxes, persons, problem)), found
 
     def close(self) -> bool:

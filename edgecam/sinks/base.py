@@ -23,6 +23,23 @@ class Editing(Protocol):
     def apply(self) -> None: ...
 
 
+class Control(Protocol):
+    """The switches of a run; see :class:`edgecam.control.Controls`."""
+
+    @property
+    def paused(self) -> bool: ...
+
+    @property
+    def veiled(self) -> bool | None: ...
+
+    @property
+    def may_unveil(self) -> bool: ...
+
+    def pause(self, on: bool, who: str) -> None: ...
+
+    def veil(self, on: bool, who: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class SinkContext:
     """What a sink may know of the run it serves.
@@ -38,6 +55,8 @@ class SinkContext:
         scene: zones, lines and rules of the run.
         folders: where the run's sinks keep what happens.
         editing: changes the settings file, None where there is no way to.
+        device_id: what this device is called among others.
+        control: pauses the run, and more; None where it cannot be.
     """
 
     live: bool
@@ -49,6 +68,8 @@ class SinkContext:
     scene: Scene = field(default_factory=Scene)
     folders: tuple[Path, ...] = ()
     editing: Editing | None = None
+    device_id: str = "edgecam"
+    control: Control | None = None
 
 
 class Sink(Protocol):

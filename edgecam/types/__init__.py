@@ -13,6 +13,8 @@ from edgecam.types.frame import Times as Times
 from edgecam.types.model import HeadOptions as HeadOptions
 from edgecam.types.model import TensorInfo as TensorInfo
 from edgecam.types.packet import Packet as Packet
+from edgecam.types.packet import QueueState as QueueState
+from edgecam.types.packet import SinkState as SinkState
 from edgecam.types.packet import State as State
 from edgecam.types.packet import Status as Status
 from edgecam.types.results import Classification as Classification

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from edgecam.events import Event
@@ -14,8 +14,43 @@ from edgecam.types.frame import Frame
 from edgecam.types.results import Classification, Detections, Result
 
 #: What a run is at: before its first picture; recognising; the same, but something does not work as it was
-#: asked to; without pictures from its camera, trying again; after its last. The same words everywhere.
-State = Literal["starting", "running", "degraded", "waiting", "ended"]
+#: asked to; without pictures from its camera, trying again; told to look at nothing; after its last. The same
+#: words everywhere.
+State = Literal["starting", "running", "degraded", "waiting", "paused", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What waits for somebody who is away.
+
+    Attributes:
+        waiting: entries.
+        size: their bytes.
+        dropped: entries that the bounds of the queue have cost since the start.
+        delivered: entries that have arrived since the start.
+    """
+
+    waiting: int = 0
+    size: int = 0
+    dropped: int = 0
+    delivered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """How a sink is.
+
+    Attributes:
+        name: what to show, without credentials; begins with its kind, as ``mqtt:``.
+        dropped: packets that it could not take.
+        well: it works.
+        queue: what waits in it, for a sink with a queue of its own.
+    """
+
+    name: str
+    dropped: int = 0
+    well: bool = True
+    queue: QueueState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +73,9 @@ class Status:
     lost: int = 0
     temperature: float | None = None  # degrees Celsius, None without a sensor or a governor
     steps_down: int = 0  # that the governor has taken
+    model_version: str = ""  # as its contract says, "" where it says nothing
+    model_sha256: str = ""  # of the model's file, in hexadecimal
+    sinks: tuple[SinkState, ...] = ()
 
     @property
     def words(self) -> str:
@@ -50,6 +88,7 @@ class Status:
         for name in self.__slots__:
             value = getattr(self, name)
             out[name] = round(value, 2) if isinstance(value, float) else value
+        out["sinks"] = [asdict(sink) for sink in self.sinks]
         return out
 
 

@@ -34,7 +34,7 @@ def judge(arrival: Arrival | None) -> Health:
         return Health("starting", "no picture yet", False, None)
     status = arrival.packet.status
     seconds = age(arrival)
-    flows = status.state in ("running", "degraded")
+    flows = status.state in ("running", "degraded", "paused")
     if flows and seconds > STALE:
         # While a camera is away there is a placard each second, so it is the run itself that stands still.
         return Health("degraded", f"the last picture is {seconds:.0f} s old", False, seconds)

@@ -9,7 +9,7 @@ import { checkAlive, choose, redraw, unwatch, view, want, watch } from "./pictur
 import { showResults } from "./results.js";
 
 const TITLES = {
-  starting: "Starting", running: "Running", degraded: "Degraded", waiting: "Waiting for camera", ended: "Ended",
+  starting: "Starting", running: "Running", degraded: "Degraded", waiting: "Waiting for camera", paused: "Paused", ended: "Ended",
   // The page's own, about its way to edgecam:
   connecting: "Connecting", stalled: "Stalled", offline: "No connection",
 };

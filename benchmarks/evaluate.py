@@ -1,13 +1,13 @@
 """How much of the engine's bare rate `edgecam-convert evaluate` reaches, by wall clock and by processor time.
 
     edgecam-convert quantize MODEL --data PICTURES --work WORK
-    python benchmarks/evaluate.py WORK [--rounds 5] [--json FILE]
+    python benchmarks/evaluate.py WORK [--models float int8] [--rounds 5] [--json FILE]
 
 Bare is the networks alone, one after another (the float twin and the variants, as evaluate judges them), on
 inputs that are ready: single-threaded copies on every core, or one with a thread a core, whichever does more.
 Judging is all that evaluate does with a picture: read, decode, preprocess, run, decode the answers, keep
 them. The two take turns in one process, so that a machine that gets busy slows both; the ratio is the median
-of the rounds.
+of the rounds. Then the processor time of each stage is shown, of which only the networks are the engine's.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import numpy as np
 from converters import judge, variants
 from converters.dataset import Dataset
 from converters.judging.answers import Answers, Translation
+from converters.judging.reading import read
 from converters.judging.runner import Runner
 from converters.variants import FLOAT
 from converters.work import Work
@@ -36,6 +37,8 @@ from edgecam.types import Array
 
 CORES = len(os.sched_getaffinity(0))
 SECONDS = 3.0
+PICTURES = 100  # for the stages
+STAGES = ("reading", "preprocessing", "networks", "decoding")
 
 
 @dataclass(frozen=True)
@@ -100,33 +103,65 @@ def judged(models: Mapping[str, Path], data: Dataset) -> tuple[float, float]:
         return len(run.seen) / run.seconds, 1000 * (time.process_time() - used) / len(run.seen)
 
 
+def stages(models: Mapping[str, Path], data: Dataset) -> dict[str, float]:
+    """Processor milliseconds a picture of each thing that judging does, on one thread."""
+    samples = [sample for part in data.parts().values() for sample in part][:PICTURES]
+    spent: dict[str, float] = dict.fromkeys(STAGES, 0.0)
+    last = 0.0
+
+    def lap(stage: str) -> None:
+        nonlocal last
+        now = time.thread_time()
+        spent[stage] += now - last
+        last = now
+
+    with ExitStack() as stack:
+        runners = [stack.enter_context(Runner(path, 1)) for path in models.values()]
+        answers = [Answers(Translation(runner.spec, 0, data.names)) for runner in runners]
+        for runner in runners:  # the first run makes its plans
+            runner.run(read(samples[0].path))
+        last = time.thread_time()
+        for sample in samples:
+            image = read(sample.path)
+            lap("reading")
+            for runner, kept in zip(runners, answers, strict=True):
+                tensor, geometry = runner.prepare(image)
+                lap("preprocessing")
+                arrays = runner.engine.infer(tensor)
+                lap("networks")
+                kept.add(runner.decode(arrays, geometry))
+                lap("decoding")
+    return {stage: 1000 * seconds / len(samples) for stage, seconds in spent.items()}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    options = parser.parse_args()
+    options = _arguments()
     work = Work(options.work)
     data = Dataset.from_json(work.path("data.json").read_text(encoding="utf-8"))
     models = {"float": work.path(FLOAT), **{v.recipe: work.path(v.file) for v in variants.read(work)}}
+    if options.models:
+        models = {name: models[name] for name in options.models}
+    pictures = sum(map(len, data.parts().values()))
+    print(f"{', '.join(models)}: {pictures} pictures, {CORES} cores, load {os.getloadavg()[0]:.1f}")
+    row = "{:>6} {:>9} {:>10} {:>6} {:>11} {:>12} {:>14}"
+    print(row.format("round", "bare/s", "judged/s", "ratio", "bare CPU ms", "judged CPU ms", "ratio"))
     rounds = []
-    for _ in range(options.rounds):
+    for number in range(1, options.rounds + 1):
         best = max(bare(models, CORES, 1), bare(models, 1, CORES))
         found = judged(models, data)
-        rounds.append(Round(best[0], found[0], best[1], found[1]))
-        last = rounds[-1]
-        print(
-            f"bare {last.bare:7.1f}/s {last.bare_ms:6.2f} ms"
-            f"   judged {last.judged:7.1f}/s {last.judged_ms:6.2f} ms"
-            f"   {last.by_wall:.0%} by wall clock, {last.by_processor:.0%} by processor time",
-            flush=True,
-        )
+        last = Round(best[0], found[0], best[1], found[1])
+        rounds.append(last)
+        figures = (f"{last.bare:.1f}", f"{last.judged:.1f}", f"{last.by_wall:.2f}")
+        used = (f"{last.bare_ms:.2f}", f"{last.judged_ms:.2f}", f"{last.by_processor:.2f}")
+        print(row.format(number, *figures, *used), flush=True)
     wall = statistics.median(r.by_wall for r in rounds)
     processor = statistics.median(r.by_processor for r in rounds)
-    pictures = sum(map(len, data.parts().values()))
-    print(f"median {wall:.0%} by wall clock, {processor:.0%} by processor time, {pictures} pictures")
+    print(row.format("median", "", "", f"{wall:.2f}", "", "", f"{processor:.2f}"))
+    spent = stages(models, data)
+    whole = sum(spent.values())
+    print("CPU ms a picture, one thread:")
+    for stage, value in spent.items():
+        print(f"  {stage:14}{value:8.2f}{value / whole:7.0%}")
     if options.json:
         content = {
             "models": list(models),
@@ -136,8 +171,20 @@ def main() -> None:
             "rounds": [asdict(r) for r in rounds],
             "by_wall": round(wall, 3),
             "by_processor": round(processor, 3),
+            "stages_ms": {stage: round(value, 3) for stage, value in spent.items()},
         }
         options.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--models", nargs="+", help="of the work folder; all, if not given")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from edgecam.engines.base import Engine, EngineOptions
 from edgecam.heads.base import Head
 from edgecam.pipeline import Model
 from edgecam.preprocess import Preprocessor
-from edgecam.types import Classification, Frame, HeadOptions, Image, Result
+from edgecam.types import Array, Classification, Frame, Geometry, HeadOptions, Image, Result
 
 #: Score from which a detection takes part in average precision; what lies under it cannot be told from noise.
 LEAST_SCORE = 0.001
@@ -65,7 +65,7 @@ class Runner:
 
     def ask(self, rgb: Image, head: Head) -> Result:
         """Run once; what a decoder of :meth:`make_head` makes of it."""
-        tensor, geometry = self._preprocess.from_image(rgb)
+        tensor, geometry = self.prepare(rgb)
         return head.decode(self.engine.infer(tensor), geometry)
 
     def make_head(self, options: HeadOptions) -> Head:
@@ -85,8 +85,15 @@ class Runner:
 
         A classifier's two answers are one: its best class is reported whatever its score.
         """
-        tensor, geometry = self._preprocess.from_image(rgb)
-        arrays = self.engine.infer(tensor)
+        tensor, geometry = self.prepare(rgb)
+        return self.decode(self.engine.infer(tensor), geometry)
+
+    def prepare(self, rgb: Image) -> tuple[Array, Geometry]:
+        """The model's input; see :meth:`edgecam.preprocess.Preprocessor.from_image`."""
+        return self._preprocess.from_image(rgb)
+
+    def decode(self, arrays: Sequence[Array], geometry: Geometry) -> tuple[Result, Result]:
+        """:meth:`run`'s answers, from the engine's outputs."""
         full = self._every.decode(arrays, geometry)
         return full, full if isinstance(full, Classification) else self.head.decode(arrays, geometry)
 

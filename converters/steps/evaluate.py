@@ -65,6 +65,7 @@ class EvaluateStep:
         """
         run = _Run(work, options, report)
         run.judge(run.models())
+        run.tell()
         run.measure_layers()
         if options["repair"] and not run.verdicts()[run.chosen].passed:
             run.repair()
@@ -111,7 +112,6 @@ class _Run:
             f"{len(self.judged.truth.paths)} pictures, {speed.rate:.0f} a second"
             f" ({speed.bare_rate:.0f} by the bare engines)"
         )
-        self._say(self.verdicts()[self.chosen])
 
     def _judge(self, paths: Mapping[str, str], samples: Sequence[Sample], what: str) -> Judged:
         from converters.judge import judge_all
@@ -125,7 +125,9 @@ class _Run:
                 progress=advance,
             )
 
-    def _say(self, verdict: Verdict) -> None:
+    def tell(self) -> None:
+        """What the gate says of the variant that is shipped."""
+        verdict = self.verdicts()[self.chosen]
         for note in verdict.notes:
             self.report.line(f"{verdict.variant}: {note}")
         if verdict.passed:
@@ -205,6 +207,7 @@ class _Run:
         self.judge({**self.paths, name: found.file})
         if self.verdicts()[name].passed:
             self.chosen = name
+        self.tell()
 
     def figures(self) -> dict[str, Any]:
         from edgecam import bench

@@ -273,6 +273,30 @@ def test_litert_s_quantizer_is_repaired_too(uneven: Path, pictures: Path, tmp_pa
     assert found["verdicts"]["int8-litert-repaired"]["passed"]
 
 
+def test_a_codebook_is_repaired_and_stays_one(uneven: Path, pictures: Path, tmp_path: Path) -> None:
+    from converters import codebook, graph
+
+    recipe = tmp_path / "few.toml"
+    recipe.write_text(
+        'weights = "int8"\nactivations = "int8"\nimage = "uint8"\ncodebook = 32\n', encoding="utf-8"
+    )
+    work = Work(tmp_path / "work")
+    arguments = ("--data", pictures, "--preprocess", "-1..1", "--work", work.root, "--recipes", recipe)
+    assert convert("quantize", uneven, *arguments, "--repair") == 0
+    found = work.figures("evaluate") or {}
+    assert found["models"]["few"]["accuracy"]["top1"] < 0.7
+    assert found["chosen"] == "few-repaired"
+    assert found["verdicts"]["few-repaired"]["passed"]
+    model = work.path("uneven.tflite").read_bytes()
+    repaired = graph.read(model)
+    weights = [repaired.weights(op.inputs[1]) for op in repaired.operators if op.name == "CONV_2D"]
+    assert [node and node.dtype for node in weights] == ["int8", "float32", "float32"]
+    first = weights[0]
+    assert first is not None
+    ((at, size),) = codebook.graph_buffers(model, {first.buffer}).values()
+    assert len(np.unique(np.frombuffer(model, np.int8, size, at))) <= 32
+
+
 def test_what_cannot_be_repaired_is_said(done: Work) -> None:
     from converters import layers, repair
 

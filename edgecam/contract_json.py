@@ -91,7 +91,7 @@ def load(data: bytes, version: int) -> Section:
         ContractError: not JSON, not an object, or made for another version of edgecam.
     """
     try:
-        values = json.loads(data, parse_constant=_no_constant, parse_float=_finite)
+        values = json.loads(data, parse_constant=_no_constant, parse_float=_finite, parse_int=_exact)
     except (ValueError, RecursionError) as error:
         raise ContractError(f"edgecam.json is not valid JSON ({str(error)[:80]})", REMEDY) from error
     if not isinstance(values, dict):
@@ -104,6 +104,12 @@ def load(data: bytes, version: int) -> Section:
             f"edgecam.json is of format {found}, this edgecam reads up to {version}", "update edgecam"
         )
     return Section(values, "edgecam.json")
+
+
+def _exact(text: str) -> int:
+    if len(text) > 16:  # 2**53, from where on JSON's numbers are no longer exact, has 16 digits
+        raise ValueError("a whole number is too large")
+    return int(text)
 
 
 def _no_constant(name: str) -> NoReturn:

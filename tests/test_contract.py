@@ -134,6 +134,7 @@ class TestRead:
             b"null",
             b'{"edgecam": 1, "report": {"x": NaN}}',
             b'{"edgecam": 1, "report": {"x": 1e999}}',
+            b'{"edgecam": 1, "report": {"x": 1' + b"0" * 400 + b"}}",
             b"[" * 100_000,
             b"\xff\xfe{}",
         ],

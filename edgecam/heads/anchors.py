@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from edgecam.errors import ContractError
-from edgecam.heads.options import choice, flag, integer, number, numbers
+from edgecam.heads.options import MOST, choice, flag, integer, number, numbers
 from edgecam.types import Floats
 
+_MOST_VALUES = 100  # layers, or shapes of one
 KINDS = ("ssd", "efficientdet", "explicit")
 
 
@@ -57,7 +58,7 @@ def make_anchors(options: Any, width: int, height: int) -> Floats:
 
 
 def _ssd(options: Mapping[str, Any], width: int, height: int) -> Floats:
-    strides = _positive(options, "strides", (16, 32, 64, 128, 256, 512))
+    strides = _positive(options, "strides", (16, 32, 64, 128, 256, 512), 1)
     ratios = _positive(options, "aspect_ratios", (1, 2, 1 / 2, 3, 1 / 3))
     low, high = number(options, "min_scale", 0.2, 0, 1), number(options, "max_scale", 0.95, 0, 1)
     spaced = np.linspace(low, high, len(strides))
@@ -81,9 +82,9 @@ def _ssd(options: Mapping[str, Any], width: int, height: int) -> Floats:
 
 
 def _efficientdet(options: Mapping[str, Any], width: int, height: int) -> Floats:
-    low = integer(options, "min_level", 3, 1)
-    high = integer(options, "max_level", 7, low)
-    octave = integer(options, "scales", 3, 1)
+    low = integer(options, "min_level", 3, 1, 16)
+    high = integer(options, "max_level", 7, low, 16)
+    octave = integer(options, "scales", 3, 1, 100)
     ratios = _positive(options, "aspect_ratios", (1, 2, 1 / 2))
     base = number(options, "anchor_scale", 4.0, 0.1)
     layers = []
@@ -107,6 +108,7 @@ def _efficientdet(options: Mapping[str, Any], width: int, height: int) -> Floats
 
 def _grid(rows: int, columns: int, sizes: Any) -> Floats:
     """Every size (height, width) in the middle of every cell, row by row."""
+    check_count(rows * columns * len(sizes))
     y, x = np.mgrid[0:rows, 0:columns].reshape(2, -1)
     centres = np.stack([(y + 0.5) / rows, (x + 0.5) / columns], axis=1)
     anchors = np.concatenate(
@@ -115,8 +117,19 @@ def _grid(rows: int, columns: int, sizes: Any) -> Floats:
     return anchors.astype(np.float32)
 
 
-def _positive(options: Mapping[str, Any], name: str, default: Any) -> list[float]:
+def check_count(anchors: int) -> None:
+    """
+    Raises:
+        ContractError: more anchors than any model has.
+    """
+    if anchors > MOST:
+        raise ContractError(f"the options make {anchors} anchors", f"correct them: {MOST} are the most")
+
+
+def _positive(options: Mapping[str, Any], name: str, default: Any, least: float = 1e-6) -> list[float]:
     values = [float(v) for v in numbers(options, name, default).reshape(-1)]
-    if min(values) <= 0:
-        raise ContractError(f"option anchors.{name} has {min(values):g}", "give numbers above 0")
+    if min(values) < least:
+        raise ContractError(f"option anchors.{name} has {min(values):g}", f"give numbers from {least:g} on")
+    if len(values) > _MOST_VALUES:
+        raise ContractError(f"option anchors.{name} has {len(values)} values", f"{_MOST_VALUES} are the most")
     return values

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgecam.contract import ModelSpec
 from edgecam.errors import ContractError
+from edgecam.heads.anchors import check_count
 from edgecam.heads.nms import nms, weighted_nms
 from edgecam.heads.options import choice, integer, limits, number, numbers
 from edgecam.heads.scores import Scores
@@ -49,7 +50,7 @@ class BlazeFaceHead:
     ) -> None:
         self._limits = limits(spec, options, threshold=0.5, top_k=100, iou=0.3)
         self.threshold = self._limits.shown
-        self._points = integer(spec.options, "keypoints", 6, 0)
+        self._points = integer(spec.options, "keypoints", 6, 0, 1000)
         self._weighted = choice(spec.options, "nms", ("weighted", "plain"), "weighted") == "weighted"
         self._anchors = _anchors(spec, input)
         self._boxes, self._scores = (_role(spec, outputs, role) for role in ("boxes", "scores"))
@@ -96,7 +97,7 @@ def _role(spec: ModelSpec, outputs: Sequence[TensorInfo], role: str) -> int:
 def _anchors(spec: ModelSpec, input: TensorInfo) -> Floats:
     """Anchor points (N, 2) in input pixels: the middle of each cell, layers of one stride interleaved."""
     strides = [float(s) for s in numbers(spec.options, "strides", (8, 16, 16, 16)).reshape(-1)]
-    each = integer(spec.options, "anchors_per_cell", 2, 1)
+    each = integer(spec.options, "anchors_per_cell", 2, 1, 1000)
     _, height, width, _ = input.shape
     layers: list[Floats] = []
     # Neighbouring layers of one stride share a grid: their anchors lie cell by cell.
@@ -109,6 +110,7 @@ def _anchors(spec: ModelSpec, input: TensorInfo) -> Floats:
         while at + run < len(strides) and strides[at + run] == stride:
             run += 1
         rows, columns = int(height // stride), int(width // stride)
+        check_count(rows * columns * run * each)
         y, x = np.mgrid[0:rows, 0:columns].reshape(2, -1)
         grid = np.stack([(x + 0.5) * width / columns, (y + 0.5) * height / rows], axis=1)
         layers.append(np.repeat(grid, run * each, axis=0).astype(np.float32))

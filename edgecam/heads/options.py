@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from edgecam.contract import ModelSpec
 from edgecam.errors import ContractError, UnknownNameError, UsageError
 from edgecam.types import Floats, HeadOptions, Ints
 
+MOST = 1_000_000  # no count or offset of a camera's model is larger; a file's word could be
 _MISSING: Any = object()
 
 
@@ -94,15 +96,17 @@ def number(
     """
     value = _get(options, name, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise ContractError(f"option {name} is {value!r}", f"give a number from {low:g} to {high:g}")
+        raise ContractError(f"option {name} is {_shown(value)}", f"give a number from {low:g} to {high:g}")
     return float(value)
 
 
-def integer(options: Mapping[str, Any], name: str, default: int = _MISSING, low: int = -(2**31)) -> int:
-    """A contract option that is a whole number of at least ``low``. Errors as :func:`number`."""
+def integer(
+    options: Mapping[str, Any], name: str, default: int = _MISSING, low: int = -MOST, high: int = MOST
+) -> int:
+    """A contract option that is a whole number within [low, high]. Errors as :func:`number`."""
     value = _get(options, name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
-        raise ContractError(f"option {name} is {value!r}", f"give a whole number of at least {low}")
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ContractError(f"option {name} is {_shown(value)}", f"give a whole number from {low} to {high}")
     return value
 
 
@@ -110,7 +114,7 @@ def flag(options: Mapping[str, Any], name: str, default: bool) -> bool:
     """A contract option that is true or false. Errors as :func:`number`."""
     value = _get(options, name, default)
     if not isinstance(value, bool):
-        raise ContractError(f"option {name} is {value!r}", "give true or false")
+        raise ContractError(f"option {name} is {_shown(value)}", "give true or false")
     return value
 
 
@@ -118,7 +122,7 @@ def choice(options: Mapping[str, Any], name: str, known: Sequence[str], default:
     """A contract option that is one of ``known``. Errors as :func:`number`."""
     value = _get(options, name, default)
     if value not in known:
-        raise ContractError(f"option {name} is {value!r}", f"give one of {', '.join(known)}")
+        raise ContractError(f"option {name} is {_shown(value)}", f"give one of {', '.join(known)}")
     return str(value)
 
 
@@ -127,11 +131,16 @@ def numbers(options: Mapping[str, Any], name: str, default: Sequence[float] = _M
     value = _get(options, name, default)
     try:
         array = np.asarray(value, np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.zeros(0, np.float32)
     if not array.ndim or not array.size or not np.isfinite(array).all():
         raise ContractError(f"option {name} is not a list of numbers", "write it as [1, 2, 0.5]")
     return array
+
+
+def _shown(value: Any) -> str:
+    """A value out of a file, short enough for one line."""
+    return reprlib.repr(value)
 
 
 def _get(options: Mapping[str, Any], name: str, default: Any) -> Any:

@@ -129,6 +129,11 @@ def test_full_range_anchors_and_named_roles() -> None:
     [
         {"options": {"strides": [8]}},
         {"options": {"strides": [8, 0.5]}},
+        {"options": {"strides": [10**400]}},
+        {"options": {"anchors_per_cell": 10**400}},
+        {"options": {"anchors_per_cell": 1000}},
+        {"options": {"strides": [1] * 3000}},
+        {"options": {"keypoints": 10**9}},
         {"options": {"keypoints": 5}},
         {"options": {"nms": "soft"}},
         {"outputs": {"boxes": "nothing"}},

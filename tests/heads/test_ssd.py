@@ -120,6 +120,24 @@ def test_efficientdet_anchors_as_published() -> None:
     np.testing.assert_allclose(anchors[-1, :2], [2.5 / 3, 2.5 / 3], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "ssd", "strides": [0.5, 1]},
+        {"kind": "ssd", "strides": [1], "aspect_ratios": [1] * 3000},
+        {"kind": "ssd", "aspect_ratios": [10**400]},
+        {"kind": "efficientdet", "scales": 10**9},
+        {"kind": "efficientdet", "min_level": 1, "max_level": 10**9},
+        {"kind": "efficientdet", "min_level": 1, "scales": 100},
+        {"kind": "x" * 100_000},
+    ],
+)
+def test_anchors_that_no_model_has_are_refused_before_they_are_made(options: dict[str, Any]) -> None:
+    with pytest.raises(ContractError) as caught:
+        make_anchors(options, 640, 640)
+    assert len(str(caught.value)) < 300
+
+
 def test_anchors_of_an_oblong_input() -> None:
     anchors = make_anchors({"kind": "ssd", "strides": [16], "scales": [0.5]}, 64, 32)
     assert len(anchors) == 4 * 2 * 3

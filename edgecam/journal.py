@@ -96,6 +96,7 @@ class JournalHandler(logging.Handler):
                 "CODE_LINE": str(record.lineno),
                 "CODE_FUNC": record.funcName,
                 "EDGECAM_LOGGER": record.name,
+                **getattr(record, "journal", {}),
             }
             priority = _PRIORITIES.get(record.levelno, ERROR)
             if not send(self.format(record), priority, fields):

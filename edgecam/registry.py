@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from edgecam import redact
 from edgecam.errors import UnknownNameError, UsageError
 
 SOURCES = {
@@ -53,6 +54,8 @@ SINKS = {
     "jsonl": "edgecam.sinks.jsonl:JsonlSink",
     "mqtt": "edgecam.sinks.mqtt:MqttSink",
     "mqtts": "edgecam.sinks.mqtt:MqttSink",
+    "webhook": "edgecam.sinks.webhook:WebhookSink",
+    "exec": "edgecam.sinks.program:ExecSink",
 }
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -103,13 +106,8 @@ class URI:
 
     @property
     def safe(self) -> str:
-        """The URI with user, password and other secrets taken out, fit for logs and screens.
-
-        In doubt it hides: an unescaped / or # in a password, ``pwd=`` and its kin in the query or the path.
-        """
-        text = re.sub(r"(?<=://)(?:[^/?#]*|[^/?#@:]+:(?!\d+(?:[/?#]|$))\S*)@", "***@", self.text)
-        secret = r"(?i)((?:token|pass|passwd|password|pwd|pas|key|secret|auth)=).*?(?=&|_channel=|$)"
-        return re.sub(secret, r"\1***", text)
+        """The URI with user, password and other secrets taken out, fit for logs and screens."""
+        return redact.uri(self.text)
 
     def options(self, **known: tuple[Callable[[str], Any], Any]) -> dict[str, Any]:
         """The query read as typed options: ``options(fps=(float, 30.0))`` gives ``{"fps": 30.0}``.

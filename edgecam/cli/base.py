@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgecam import journal
+from edgecam import journal, redact
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -131,8 +131,11 @@ def start_logging(level: str = "warning") -> None:
         handler = ErrorStream()
         handler.setFormatter(logging.Formatter("edgecam: %(levelname)s: %(message)s"))
     logger = logging.getLogger("edgecam")
+    handler.addFilter(redact.Filter())
     logger.handlers[:] = [handler]
     logger.setLevel(LEVELS[level])
+    # Who came in and who changed what is told whatever else is.
+    logging.getLogger("edgecam.audit").setLevel(logging.WARNING if is_quiet() else logging.INFO)
 
 
 def is_quiet() -> bool:

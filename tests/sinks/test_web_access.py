@@ -6,7 +6,8 @@ import logging
 import re
 import socket
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,18 +15,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecam import journal
 from edgecam.sinks.web import WebSink, server
-from edgecam.sinks.web.auth import Access, is_loopback, make_access, split_host
+from edgecam.sinks.web.auth import Access, is_loopback, split_host
+from edgecam.sinks.web.protection import Protection, protect
 from tests.sinks.web_support import Camera, Events, Reports, Viewer, running
 
 TOKEN = "correct horse/battery+staple"
 HTML = {"accept": "text/html,application/xhtml+xml"}
+OPTIONS = {"token": "", "users": "", "insecure": False, "tls": False, "cert": "", "key": "", "names": ()}
 
 
 WITH_TOKEN = "web:?port=0&token=correct%20horse/battery%2Bstaple"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def locked() -> Iterator[WebSink]:
     """A page that asks for the token."""
     with running(WITH_TOKEN) as sink:
@@ -39,6 +43,16 @@ def unlocked() -> Iterator[WebSink]:
     with running("web:?port=0&names=other.example,Cam.Example.org") as sink:
         sink.push(Camera().packet())
         yield sink
+
+
+class At:
+    """A socket that says where it is bound."""
+
+    def __init__(self, address: str, port: int = 8080) -> None:
+        self.place = (address, port)
+
+    def getsockname(self) -> tuple[str, int]:
+        return self.place
 
 
 @pytest.mark.parametrize(
@@ -58,16 +72,40 @@ def unlocked() -> Iterator[WebSink]:
     ],
 )
 def test_an_address_beyond_this_machine_needs_a_token(
-    address: str, token: str, insecure: bool, made: bool, asks: bool
+    address: str,
+    token: str,
+    insecure: bool,
+    made: bool,
+    asks: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    access, was_made = make_access(address, 8080, token=token, insecure=insecure)
-    assert was_made is made
-    assert bool(access.token) is asks
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    options = OPTIONS | {"token": token, "insecure": insecure}
+
+    def begin(port: int = 8080) -> Protection:
+        return protect(cast(socket.socket, At(address, port)), options)
+
+    found = begin()
+    assert found.access.asks is asks
     if token:
-        assert access.token == token
+        assert found.access.token == token
+    kept = tmp_path / "edgecam" / "page-token-8080"
+    assert kept.exists() is made
     if made:
-        assert len(access.token) >= 16
-        assert access.token != make_access(address, 8080, token="", insecure=False)[0].token
+        assert len(found.access.token) >= 16
+        assert found.access.token in found.words[0]
+        # The same at the next start, so that a phone need not be told again; another for another page.
+        assert begin().access.token == found.access.token
+        assert begin(8081).access.token != found.access.token
+        assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_made_token_is_not_written_into_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "connected", lambda: True)
+    found = protect(cast(socket.socket, At("0.0.0.0", 8099)), OPTIONS)
+    assert found.access.token and found.access.token not in " ".join(found.words)
+    assert "page-token-8099" in found.words[0] and "edgecam web passwd" in found.words[0]
 
 
 class Everywhere(socket.socket):
@@ -174,11 +212,11 @@ def test_a_browser_gets_a_form_that_works(locked: WebSink) -> None:
         assert page.status_code == 401
         assert page.headers["content-type"].startswith("text/html")
         assert '<form class="panel" method="post" action="login">' in page.text
-        assert 'role="alert" hidden' in page.text
+        assert page.text.count('role="alert"') == page.text.count("hidden>") == 2
         assert client.get(f"{locked.url}page.css").status_code == 200  # the form's own look
         wrong = client.post(f"{locked.url}login", data={"token": "wrong"})
         assert wrong.status_code == 401
-        assert 'role="alert">' in wrong.text
+        assert 'id="wrong">' in wrong.text and 'id="often" hidden>' in wrong.text
         right = client.post(f"{locked.url}login", data={"token": TOKEN})
         assert right.status_code == 303
         assert client.get(locked.url).status_code == 200
@@ -236,9 +274,15 @@ def test_without_a_token_only_own_names_are_answered(host: str, right: bool, unl
         assert "edgecam</title>" not in answer.text
 
 
-def test_with_a_token_every_name_is_answered(locked: WebSink) -> None:
-    headers = {"host": "cam.example.org", "authorization": f"Bearer {TOKEN}"}
-    assert httpx.get(locked.url, headers=headers).status_code == 200
+def test_a_token_is_answered_by_every_name_and_a_cookie_is_not(locked: WebSink) -> None:
+    elsewhere = {"host": "cam.example.org"}
+    shown = {"authorization": f"Bearer {TOKEN}"}
+    assert httpx.get(locked.url, headers=elsewhere | shown).status_code == 200
+    with httpx.Client() as client:
+        client.get(locked.link)
+        assert client.get(locked.url).status_code == 200
+        assert client.get(locked.url, headers=elsewhere).status_code == 403
+    assert httpx.get(locked.url, headers=elsewhere).status_code == 403
 
 
 @given(st.text())
@@ -271,8 +315,9 @@ def test_every_answer_ties_the_browsers_hands(path: str, unlocked: WebSink) -> N
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy and "http" not in policy
+    assert "require-trusted-types-for 'script'" in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert headers["cross-origin-resource-policy"] == "same-origin"
     assert not [name for name in headers if name.startswith("access-control")]
     assert "server" not in headers

@@ -101,7 +101,7 @@ def test_the_pages_own_change_is_saved_and_taken(editable: WebSink, book: Book) 
         ({"sec_fetch_site": "same-site"}, 403),
         ({"x_edgecam_secret": "guess"}, 403),
         ({"x_edgecam_secret": ""}, 403),
-        ({"content_type": "text/plain"}, 403),
+        ({"content_type": "text/plain"}, 415),
     ],
 )
 def test_nobody_elses_page_can_change_a_thing(

@@ -1,8 +1,8 @@
-"""Who may look: a token, or nobody but this machine.
+"""Who may look: people with a password, programs with a token, or nobody but this machine.
 
-Two dangers are met here. Strangers on the network: an address other than loopback needs a token. And
-strangers' web pages in the user's own browser, which reach 127.0.0.1 too: without a token a request must name
-the machine by an address or by one of its own names, since a page that has rebound its DNS name sends that.
+Two dangers are met here. Strangers on the network: an address other than loopback needs a password or a
+token. And strangers' web pages in the user's own browser, which reach 127.0.0.1 too: a request must name the
+machine by an address or by one of its own names, since a page that has rebound its DNS name sends that.
 """
 
 from __future__ import annotations
@@ -11,16 +11,37 @@ import hashlib
 import hmac
 import ipaddress
 import re
-import secrets
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
-Grant = Literal["open", "token", "cookie", ""]
+from edgecam import accounts
+from edgecam.accounts import Account, Role
+
+Way = Literal["open", "token", "session"]
 
 # Endings of names that nobody can register on the internet.
 _PRIVATE = ("", ".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain", ".fritz.box")
+#: The name of who shows the token of the settings.
+TOKEN = "token"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """How a request was let in.
+
+    Attributes:
+        way: ``open`` where nothing is asked for.
+        name: of the account, "" for an open page.
+    """
+
+    way: Way
+    name: str
+    role: Role
+
+
+OPEN = Grant("open", "", "admin")
 
 
 @dataclass(frozen=True)
@@ -28,52 +49,70 @@ class Access:
     """The rules of one server.
 
     Attributes:
-        token: what to show, or "" where everybody who reaches the port may look.
-        cookie: name of the cookie that stands for the token; it holds the port, since cookies ignore ports.
+        token: lets in as ``admin``; "" where there is none.
+        cookie: name of the cookie of a session; it holds the port, since cookies ignore ports.
+        users: people with passwords, and further tokens.
         shared: other sites' pages may embed the pictures (the user chose an open page).
         names: host names that a request without token may come for; addresses are always right.
     """
 
     token: str
     cookie: str
+    users: tuple[Account, ...] = ()
     shared: bool = False
     names: frozenset[str] = frozenset()
 
     @property
-    def cookie_value(self) -> str:
-        """What the cookie holds: proof of the token, not the token."""
-        return hmac.new(self.token.encode(), b"edgecam page", hashlib.sha256).hexdigest()
+    def asks(self) -> bool:
+        """Not everybody who reaches the port may look."""
+        return bool(self.token or self.users)
 
-    def grant(self, query: str | None, bearer: str | None, cookie: str | None) -> Grant:
-        """How the request is let in, "" if it is not. Compares in constant time."""
-        if not self.token:
-            return "open"
-        for shown in (query, bearer):
-            if shown is not None and _same(shown, self.token):
-                return "token"
-        if cookie is not None and _same(cookie, self.cookie_value):
-            return "cookie"
-        return ""
+    @property
+    def has_passwords(self) -> bool:
+        return any(not account.is_token for account in self.users)
+
+    def by_token(self, shown: str) -> Grant | None:
+        """Whom a token lets in. Compares in constant time."""
+        if self.token and hmac.compare_digest(
+            shown.encode("utf-8", "replace"), self.token.encode("utf-8", "replace")
+        ):
+            return Grant("token", TOKEN, "admin")
+        for account in self.users:
+            if account.is_token and accounts.right_token(shown, account.secret):
+                return Grant("token", account.name, account.role)
+        return None
+
+    def by_password(self, name: str, password: str) -> Grant | None:
+        """Whom a password lets in. Slow on purpose, and as slow for a name that there is not."""
+        for account in self.users:
+            if account.name == name and not account.is_token:
+                right = accounts.right_password(password, account.secret)
+                return Grant("session", account.name, account.role) if right else None
+        accounts.right_password(password, self._nobody)
+        return None
+
+    @cached_property
+    def _nobody(self) -> str:
+        return accounts.hash_password("")
+
+    def proof(self, name: str) -> str:
+        """What a session of this name must have begun with: no longer true once its secret has changed."""
+        secret = self.token if name == TOKEN else next((u.secret for u in self.users if u.name == name), "")
+        return (
+            hashlib.sha256(b"edgecam session\0" + secret.encode("utf-8", "replace")).hexdigest()
+            if secret
+            else ""
+        )
+
+    def role(self, name: str) -> Role:
+        return next(
+            (user.role for user in self.users if user.name == name), "admin" if name == TOKEN else "viewer"
+        )
 
     def right_host(self, header: str) -> bool:
-        """Whether a Host header names this machine. With a token every name is right: no cookie, no entry."""
-        if self.token:
-            return True
+        """Whether a Host header names this machine."""
         host = split_host(header)
         return _is_address(host) or host in self.names
-
-
-def make_access(
-    address: str, port: int, *, token: str, insecure: bool, names: Iterable[str] = ()
-) -> tuple[Access, bool]:
-    """The rules for a server bound to ``address``, and whether a token was made up for it."""
-    loopback = is_loopback(address)
-    made = not (token or insecure or loopback)
-    if made:
-        token = secrets.token_urlsafe(12)
-    known = own_names() | {name.lower() for name in names}
-    shared = insecure and not token
-    return Access(token, f"edgecam-{port}", shared, known), made
 
 
 def is_loopback(address: str) -> bool:
@@ -99,7 +138,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _same(shown: str, right: str) -> bool:
-    return hmac.compare_digest(shown.encode("utf-8", "replace"), right.encode("utf-8", "replace"))

@@ -7,15 +7,18 @@ import hmac
 import json
 import secrets
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from edgecam import audit
 from edgecam.config_edit import KINDS, Conflict
 from edgecam.errors import EdgecamError
 from edgecam.scene import LINES, ZONES, Scene
 from edgecam.sinks.base import Editing
+from edgecam.sinks.web.auth import Grant
+from edgecam.sinks.web.body import BodyError, read_body
+from edgecam.sinks.web.signin import client
 
 _LIMIT = 256 * 1024
 _NO_STORE = {"cache-control": "no-store"}
@@ -48,7 +51,7 @@ class SceneApi:
             "zones": ZONES.plain(self._scene.zones),
             "lines": LINES.plain(self._scene.lines),
             "rules": rules,
-            "editable": self._editing is not None,
+            "editable": self._editing is not None and _is_admin(request),
         }
         return JSONResponse(body, headers=_NO_STORE)
 
@@ -56,6 +59,8 @@ class SceneApi:
         """What the settings file says, and what a change of it must show."""
         if self._editing is None:
             return _refused("editing is off: add edit=yes to the web: sink")
+        if not _is_admin(request):
+            return _refused("this needs the role admin: edgecam web passwd NAME --role admin")
         try:
             found = await asyncio.to_thread(self._editing.read)
         except EdgecamError as error:
@@ -67,16 +72,17 @@ class SceneApi:
         """Change the settings file and have the run take it."""
         if self._editing is None:
             return _refused("editing is off: add edit=yes to the web: sink")
-        problem = self._foreign(request)
-        if problem:
-            return _refused(problem)
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LIMIT:
-                return _error(413, f"more than {_LIMIT} bytes")
+        if not _is_admin(request):
+            return _refused("this needs the role admin")
+        if not request.headers.get("content-type", "").startswith("application/json"):
+            # A form of another site cannot send this type unasked.
+            return _error(415, "the body must be application/json")
+        if not self._proven(request):
+            return _refused("X-Edgecam-Secret is wrong: GET /api/settings tells it")
         try:
-            wanted, version = _parse(body)
+            wanted, version = _parse(await read_body(request, _LIMIT))
+        except BodyError as error:
+            return _error(error.status, str(error))
         except ValueError as error:
             return _error(400, str(error))
         async with self._lock:
@@ -84,23 +90,27 @@ class SceneApi:
                 await asyncio.to_thread(self._editing.save, wanted, version)
             except EdgecamError as error:
                 return _error(409 if isinstance(error, Conflict) else 422, str(error))
+        changed = ", ".join(f"{kind} ({len(entries)})" for kind, entries in wanted.items()) or "nothing"
+        audit.note(
+            "change", _grant(request).name, client(request), f"saved {changed} in {self._editing.file}"
+        )
         if self._live:
             self._editing.apply()
         return JSONResponse({"saved": str(self._editing.file), "applied": self._live}, headers=_NO_STORE)
 
-    def _foreign(self, request: Request) -> str:
-        """Why a request does not come from our own page, or ""."""
-        headers = request.headers
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-            return "the request comes from another page"
-        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            return "the request comes from another site"
-        if not headers.get("content-type", "").startswith("application/json"):
-            return "the body must be application/json"
-        if not hmac.compare_digest(headers.get("x-edgecam-secret", "").encode(), self._secret.encode()):
-            return "X-Edgecam-Secret is wrong: GET /api/settings tells it"
-        return ""
+    def _proven(self, request: Request) -> bool:
+        """It comes from a page that could read what GET tells: ours. The gate has looked at its origin."""
+        shown = request.headers.get("x-edgecam-secret", "")
+        return hmac.compare_digest(shown.encode(), self._secret.encode())
+
+
+def _grant(request: Request) -> Grant:
+    grant: Grant = request.scope["edgecam.grant"]
+    return grant
+
+
+def _is_admin(request: Request) -> bool:
+    return _grant(request).role == "admin"
 
 
 def _parse(body: bytes) -> tuple[dict[str, Any], str]:

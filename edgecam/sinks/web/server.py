@@ -7,11 +7,13 @@ import errno
 import logging
 import socket
 import threading
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from edgecam.errors import SinkError
+from edgecam.sinks.web.door import Door, protocol
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ MAX_CONNECTIONS = 64
 UNSENT_LIMIT = 128 * 1024
 #: Seconds after which a peer that takes nothing (a phone that left the network) is given up.
 PEER_TIMEOUT = 30
+#: Bytes of a request's line and headers.
+HEAD_LIMIT = 16 * 1024
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -91,10 +95,17 @@ class ServerThread:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, app: ASGIApp, sock: socket.socket) -> None:
+    def start(self, app: ASGIApp, sock: socket.socket, certificate: tuple[Path, Path] | None = None) -> None:
+        """
+        Args:
+            sock: see :func:`bind`; it is taken over.
+            certificate: files of certificate and key, for TLS.
+        """
+        door = Door(sock, self._loop)
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=protocol(door),
+            h11_max_incomplete_event_size=HEAD_LIMIT,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -104,11 +115,13 @@ class ServerThread:
             server_header=False,
             limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=5,
+            ssl_certfile=None if certificate is None else certificate[0],
+            ssl_keyfile=None if certificate is None else certificate[1],
         )
         self._server = uvicorn.Server(config)
         # uvicorn takes signals in the main thread only; here they are the pipeline's.
         self._thread = threading.Thread(
-            target=self._run, args=(self._server, sock), name="edgecam-web-server", daemon=True
+            target=self._run, args=(self._server, door), name="edgecam-web-server", daemon=True
         )
         self._thread.start()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from edgecam.sinks.web.hub import Hub
 from edgecam.sinks.web.metrics import CONTENT_TYPE, Metrics, Reading
 from edgecam.sinks.web.neighbours import Neighbour
 from edgecam.sinks.web.recordings import Recordings
+from edgecam.sinks.web.signin import session
 from edgecam.sinks.web.streams import Streams
 from edgecam.types import Frame, Packet
 
@@ -63,7 +65,6 @@ class Site:
         self.feed = Feed()
         self.history = History()
         self.streams = Streams(parts.hub, self.feed, parts.encode, parts.fps)
-        self.sign_in = (parts.folder / "login.html").read_bytes()
         self.app = Starlette(routes=self._routes(parts))
 
     def _routes(self, parts: Parts) -> list[Route]:
@@ -83,6 +84,7 @@ class Site:
             Route("/api/settings", scene.read, methods=["GET"]),
             Route("/api/settings", scene.write, methods=["PUT"]),
             Route("/api/cameras", self.cameras),
+            Route("/api/session", session),
             Route("/kept/{key:path}", self.kept),
             *assets.routes(parts.folder),
         ]
@@ -169,11 +171,11 @@ class Site:
 
 
 def _limit(request: Request, most: int) -> int | None:
-    """The query's ``limit``, None if it is no number."""
-    try:
-        return min(max(int(request.query_params.get("limit", "100")), 1), most)
-    except ValueError:
-        return None
+    """The query's ``limit``, None if it is no number from 1 to ``most``."""
+    text = request.query_params.get("limit", "100")
+    # Not int() alone: it takes spaces, signs, underscores and any script's digits.
+    limit = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+    return limit if 1 <= limit <= most else None
 
 
 def _bad_limit(most: int) -> Response:

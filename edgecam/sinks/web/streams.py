@@ -147,8 +147,10 @@ class Streams:
         Steps of events come as messages named ``event``, each with its id: who connects again goes on there.
         """
         try:
-            fps = min(max(float(request.query_params.get("fps", "60")), 1.0), 60.0)
+            fps = float(request.query_params.get("fps", "60"))
         except ValueError:
+            fps = 0.0
+        if not 1 <= fps <= 60:  # nor nan
             return JSONResponse({"error": "fps must be a number from 1 to 60"}, status_code=400)
 
         place = self._feed.place(request.headers.get("last-event-id", ""))

@@ -110,6 +110,9 @@ async function loadScene() {
     $("edit").hidden = !scene.editable;
     const { cameras } = await getJson("api/cameras");
     $("neighbours").hidden = !cameras.length;
+    const { name, way } = await getJson("api/session");
+    text("who", name === "token" ? "" : name);
+    $("account").hidden = way !== "session";
     redraw();
   } catch {
     // tried again with the next connection

@@ -4,6 +4,11 @@ A frame's line is :meth:`edgecam.types.Packet.record`, a step's :meth:`edgecam.e
 ``schema`` before it; ``docs/jsonl.md`` explains each key. While a camera is away there is one line for each
 change of state, without results. A file that exists is continued, unless ``overwrite`` is on. ``-`` is
 standard output; when its reader goes away, as in ``| head``, the run ends.
+
+Options:
+    overwrite: begin with an empty file.
+    size, age: of the file, over which it becomes ``results.jsonl.1`` and a new one is begun.
+    keep: how many of those are kept.
 """
 
 from __future__ import annotations
@@ -17,7 +22,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edgecam.errors import SinkError, UsageError
+from edgecam.quantities import parse_bytes, parse_duration
 from edgecam.registry import URI, parse_bool
+from edgecam.rotation import RotatingFile, Turn
 from edgecam.sinks.base import SinkContext
 from edgecam.sinks.worker import WorkerSink
 from edgecam.types import Packet
@@ -35,8 +42,14 @@ class JsonlSink(WorkerSink):
         if not uri.path:
             raise UsageError(f"{uri.safe} names no file", "write jsonl:- or jsonl:results.jsonl")
         self._path = None if uri.path == "-" else Path(uri.path)
-        self._overwrite: bool = uri.options(overwrite=(parse_bool, False))["overwrite"]
-        self._file: BinaryIO | None = None
+        options = uri.options(
+            overwrite=(parse_bool, False), size=(parse_bytes, 0), age=(parse_duration, 0.0), keep=(_count, 5)
+        )
+        self._overwrite: bool = options["overwrite"]
+        self._turn = Turn(options["size"], options["age"], options["keep"])
+        if self._path is None and self._turn.wanted:
+            raise UsageError(f"{uri.safe}: standard output does not begin anew", "leave size and age out")
+        self._file: BinaryIO | RotatingFile | None = None
         self._state = ""
 
     def _open(self, context: SinkContext) -> None:
@@ -44,8 +57,7 @@ class JsonlSink(WorkerSink):
             self._file = _standard_output()
             return
         try:
-            self._file = self._path.open("wb" if self._overwrite else "ab")
-            _end_last_line(self._path, self._file)
+            self._file = RotatingFile(self._path, self._turn, self._overwrite)
         except OSError as error:
             raise SinkError(
                 f"cannot write {self._path} ({error.strerror})",
@@ -129,11 +141,7 @@ def _standard_output() -> BinaryIO:
         raise SinkError("there is no standard output", "write jsonl:FILE") from error
 
 
-def _end_last_line(path: Path, file: BinaryIO) -> None:
-    """A run that was killed may have left half a line: end it, so that the next is whole."""
-    if not file.seekable() or file.tell() == 0:
-        return
-    with path.open("rb") as reader:
-        reader.seek(-1, os.SEEK_END)
-        if reader.read(1) != b"\n":
-            file.write(b"\n")
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > 10_000:
+        raise ValueError("expected a number from 0 to 10000")
+    return int(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import Counter
@@ -12,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from edgecam import __version__, identity
+from edgecam.envelope import encode, envelope, model_of
 from edgecam.scene import Rule, Scene
 from edgecam.sinks.mqtt.link import Message
 from edgecam.sinks.mqtt.topics import Topics
 from edgecam.types import Classification, Detections, Packet, QueueState, Status
 
-SCHEMA = 1
 _MOST_LABELS = 1000  # topics of labels; a model that makes them up must not make more
 _FIGURES = (
     *(
@@ -34,24 +33,6 @@ _FIGURES = (
     *("temperature", "steps_down"),
 )
 _COUNTS_EVERY = 1.0  # seconds between two messages of counts
-
-
-def encode(record: Mapping[str, Any]) -> bytes:
-    """A record as one line of JSON. Numbers that JSON has not (NaN) become null."""
-    return json.dumps(_finite(record), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def model_of(status: Status) -> dict[str, str]:
-    """Which model a message speaks of."""
-    return {"name": status.model, "version": status.model_version, "sha256": status.model_sha256}
 
 
 class Board:
@@ -90,17 +71,9 @@ class Board:
         model = model_of(status)
         if self._told.get(topic) != (facts, model):
             self._told[topic] = (facts, model)
-            self._publish(Message(topic, encode(self.envelope(status) | dict(facts)), retain=True))
-
-    def envelope(self, status: Status) -> dict[str, Any]:
-        """What every message begins with."""
-        return {
-            "schema": SCHEMA,
-            "device": self._topics.device,
-            "boot": identity.BOOT,
-            "time": round(time.time(), 3),
-            "model": model_of(status),
-        }
+            self._publish(
+                Message(topic, encode(envelope(self._topics.device, status) | dict(facts)), retain=True)
+            )
 
     def birth(self, status: Status, scene: Scene, host: str) -> None:
         """Say who is there, and what it is set to."""

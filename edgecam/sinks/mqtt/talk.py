@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from edgecam import jpeg
+from edgecam.envelope import Numbered, encode, model_of
 from edgecam.errors import FrameError
-from edgecam.events import Event
 from edgecam.outbox import Outbox
 from edgecam.sinks.base import SinkContext
 from edgecam.sinks.mqtt import homeassistant
-from edgecam.sinks.mqtt.board import Board, encode, model_of
+from edgecam.sinks.mqtt.board import Board
 from edgecam.sinks.mqtt.ear import Switches, Twin
 from edgecam.sinks.mqtt.link import Link, Message
 from edgecam.sinks.mqtt.server import Server
@@ -61,7 +61,7 @@ class Talk:
         self._old_entities: dict[str, str] = {}  # Home Assistant's, as last heard
         self._status: Status | None = None
         self._facts: tuple[object, ...] = ()
-        self._number = 0
+        self._message = Numbered(topics.device)
         self._pictured_at = float("-inf")
         heard = (topics.birth, topics.online, *map(topics.set, self._switches.heard))
         for topic in (*heard, *([self._discovery] if prefix else [])):
@@ -78,7 +78,7 @@ class Talk:
         self._status = status = packet.status
         self._announce(status)
         if packet.events:
-            self._outbox.put([(self._topics.event(e.rule), self._event(e, status)) for e in packet.events])
+            self._outbox.put([(self._topics.event(e.rule), self._message(e, status)) for e in packet.events])
             self.link.ring()
         self._board.look(packet)
         self._picture(packet)
@@ -119,10 +119,6 @@ class Talk:
             pause="pause" in self._switches.heard,
             privacy="privacy" in self._switches.heard and control is not None and control.may_unveil,
         )
-
-    def _event(self, event: Event, status: Status) -> bytes:
-        self._number += 1
-        return encode(self._board.envelope(status) | event.record() | {"n": self._number})
 
     def _picture(self, packet: Packet) -> None:
         """Publish the packet's picture, for those that look at the camera and for the events it shows."""

@@ -46,7 +46,7 @@ class Nothing:
 
     input = TensorInfo("in", (1, 4, 4, 3), np.dtype(np.uint8))
     outputs = (TensorInfo("out", (1, 2), np.dtype(np.float32)),)
-    device, runtime, notes, threshold = "none", "none", (), 0.0
+    device, runtime, notes, trouble, threshold = "none", "none", (), "", 0.0
     result = Classification(np.array([0.9], np.float32), np.array([0], np.int32))
 
     def __call__(self, frame: Frame) -> tuple[Any, Geometry]:

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import cv2
 
 _opening = threading.Lock()
+_MJPG = int.from_bytes(b"MJPG", "little")
 
 
 class Capture:
@@ -28,6 +29,7 @@ class Capture:
     Attributes:
         fps: nominal frames per second, 0.0 if unknown.
         frames: number of frames as the container tells it, 0 if unknown.
+        upright_jpeg: whether each frame is a JPEG picture, to be shown as it is.
     """
 
     def __init__(self, capture: cv2.VideoCapture) -> None:
@@ -39,6 +41,9 @@ class Capture:
         self._closed = False
         self.fps = max(0.0, capture.get(cv2.CAP_PROP_FPS))
         self.frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.upright_jpeg = int(capture.get(cv2.CAP_PROP_FOURCC)) == _MJPG and not capture.get(
+            cv2.CAP_PROP_ORIENTATION_META
+        )
 
     def read(self) -> tuple[Image, float] | None:
         """The next picture, RGB uint8 (H, W, 3), and its presentation time in seconds; None at the end
@@ -47,16 +52,27 @@ class Capture:
         Raises:
             SourceLostError: closed by another thread.
         """
+        got = self._read()
+        if got is None:
+            return None
+        bgr, seconds = got
+        code = self._cv2.COLOR_GRAY2RGB if bgr.ndim == 2 else self._cv2.COLOR_BGR2RGB
+        return np.asarray(self._cv2.cvtColor(bgr, code), np.uint8), seconds
+
+    def read_packet(self) -> tuple[bytes, float] | None:
+        """The next picture as it is coded, where it was opened ``raw``; else as :meth:`read`."""
+        got = self._read()
+        return None if got is None else (got[0].tobytes(), got[1])
+
+    def _read(self) -> tuple[Any, float] | None:
         try:
             with self._busy:
                 if self._closed:
                     raise SourceLostError("the source was closed while it was being read")
-                ok, bgr = self._capture.read()
-                if not ok or bgr is None:
+                ok, data = self._capture.read()
+                if not ok or data is None:
                     return None
-                seconds = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
-            code = self._cv2.COLOR_GRAY2RGB if bgr.ndim == 2 else self._cv2.COLOR_BGR2RGB
-            return np.asarray(self._cv2.cvtColor(bgr, code), np.uint8), seconds
+                return data, self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
         finally:
             if self._closed:
                 self.close()
@@ -79,6 +95,7 @@ def open_capture(
     open_s: float = 0,
     read_s: float = 0,
     threads: int = 0,
+    raw: bool = False,
 ) -> Capture | None:
     """Open what FFmpeg can read; None if it cannot (OpenCV gives no reason).
 
@@ -88,6 +105,7 @@ def open_capture(
         open_s: give up opening after so many seconds; 0 for FFmpeg's default (30).
         read_s: give up a read after so many seconds; 0 for FFmpeg's default (30).
         threads: that decode; 0 for one per core. Each one after the first delays the picture by a frame.
+        raw: give pictures as they are coded.
     """
     import cv2
 
@@ -98,6 +116,8 @@ def open_capture(
         params += [int(cv2.CAP_PROP_READ_TIMEOUT_MSEC), int(read_s * 1000)]
     if threads:
         params += [int(cv2.CAP_PROP_N_THREADS), threads]
+    if raw:
+        params += [int(cv2.CAP_PROP_FORMAT), -1]
     with _opening, _quiet(), _ffmpeg_options(options or {}):
         capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, params)
     if not capture.isOpened():

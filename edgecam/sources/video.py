@@ -6,7 +6,8 @@
     video:clip.mp4?realtime=yes  at the file's own pace, as a camera would: late frames are dropped
     video:clip.mp4?loop=yes      again from the start, without end
 
-Rotation metadata (a phone held upright) is honoured.
+Rotation metadata (a phone held upright) is honoured. Where the pictures of a file are JPEG (Motion JPEG,
+edgecam's own recordings of a camera's JPEG) they stay so: nobody decodes more of them than is needed.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ import stat
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
-from edgecam.errors import SourceError, SourceLostError
+from edgecam import mjpeg
+from edgecam.errors import FrameError, SourceError, SourceLostError
 from edgecam.registry import URI, parse_bool
 from edgecam.sources.ffmpeg import Capture, open_capture
 from edgecam.sources.pace import Pacer
-from edgecam.types import Frame
+from edgecam.types import Frame, Image
 
 log = logging.getLogger(__name__)
 
 _SLACK_S = 1.0
+Jpeg = tuple[bytes, tuple[int, int]]  # a whole picture and its (width, height)
 
 
 class VideoSource:
@@ -69,7 +73,10 @@ class VideoSource:
                 f"{path} is not a video, is damaged, or has no picture stream",
                 f"ffprobe {path} says what is in it",
             )
-        return capture
+        if not capture.upright_jpeg:
+            return capture
+        capture.close()
+        return open_capture(str(path.absolute()), raw=True) or capture
 
     def read(self) -> Frame | None:
         """The next frame.
@@ -80,7 +87,7 @@ class VideoSource:
         capture = self._capture
         if capture is None:
             raise SourceLostError(f"{self.name} is closed")
-        got = capture.read()
+        got = self._next(capture)
         if got is None:
             if not self._index:
                 raise SourceError(f"{self.name}: no picture in it could be decoded", "it may be damaged")
@@ -89,14 +96,33 @@ class VideoSource:
                 return None
             self._rewind(capture)
             return self.read()
-        image, position = got
+        picture, position = got
         # Some streams (raw H.264) carry no times.
         seconds = position if position > 0 or not self._index else self._index / (capture.fps or 25)
         captured = self._pacer.wait(seconds) if self.live else time.monotonic()
-        frame = Frame(self._seq, image, source=self.name, captured=captured, media_time=seconds)
+        frame = self._frame(picture, captured, seconds)
         self._seq += 1
         self._index += 1
         return frame
+
+    def _next(self, capture: Capture) -> tuple[Image | Jpeg, float] | None:
+        """The next picture and its time; JPEG that is not whole is skipped and counted."""
+        if not capture.upright_jpeg:
+            return capture.read()
+        while (got := capture.read_packet()) is not None:
+            try:
+                return mjpeg.mend(got[0]), got[1]
+            except FrameError as error:
+                self.broken += 1
+                log.debug("%s: %s", self.name, error)
+        return None
+
+    def _frame(self, picture: Image | Jpeg, captured: float, seconds: float) -> Frame:
+        facts: dict[str, Any] = {"source": self.name, "captured": captured, "media_time": seconds}
+        if not isinstance(picture, tuple):
+            return Frame(self._seq, picture, **facts)
+        data, size = picture
+        return Frame(self._seq, jpeg=data, size=size, decode=mjpeg.decode, **facts)
 
     def _rewind(self, done: Capture) -> None:
         """Open the file again: seeking is not exact in every container."""

@@ -92,6 +92,37 @@ def test_uneven_times_are_kept(tmp_path: Path, ffmpeg: str) -> None:
     assert [f.media_time for f in frames] == pytest.approx([n * n / 10 for n in range(6)], abs=2e-3)
 
 
+def _jpeg_clip(ffmpeg: str, folder: Path, name: str) -> Path:
+    synthetic_clip(folder / "clip.mkv")
+    path = folder / name
+    command = [ffmpeg, "-v", "error", "-i", folder / "clip.mkv", "-c:v", "mjpeg", "-q:v", "2", path]
+    subprocess.run(command, check=True)
+    return path
+
+
+@pytest.mark.ffmpeg
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mp4", "clip.mjpeg"])
+def test_jpeg_pictures_stay_jpeg(tmp_path: Path, ffmpeg: str, name: str) -> None:
+    frames = read_all(VideoSource(source_uri(f"video:{_jpeg_clip(ffmpeg, tmp_path, name)}")))
+    assert [seq_of(f.image) for f in frames] == list(range(30))
+    assert all(f.jpeg is not None and f.size == frames[0].image.shape[1::-1] for f in frames)
+    if name != "clip.mjpeg":  # bare pictures have no times
+        assert [f.media_time for f in frames] == pytest.approx([n / 10 for n in range(30)], abs=2e-3)
+
+
+@pytest.mark.ffmpeg
+def test_a_broken_jpeg_in_a_file_is_skipped_and_counted(tmp_path: Path, ffmpeg: str) -> None:
+    path = _jpeg_clip(ffmpeg, tmp_path, "clip.mjpeg")
+    data = path.read_bytes()
+    third = [i for i in range(len(data)) if data.startswith(b"\xff\xd8\xff", i)][2]
+    table = data.index(b"\xff\xc0", third)
+    path.write_bytes(data[:table] + b"\xff\x01" + data[table + 2 :])  # no frame header any more
+    source = VideoSource(source_uri(f"video:{path}"))
+    frames = read_all(source)
+    assert (len(frames), source.broken) == (29, 1)
+    assert [seq_of(f.image) for f in frames] == [n for n in range(30) if n != 2]
+
+
 @pytest.mark.ffmpeg
 def test_a_stream_without_times_gets_those_of_its_rate(tmp_path: Path, ffmpeg: str) -> None:
     synthetic_clip(tmp_path / "clip.avi", frames=6, fps=25)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from edgecam import build_model, build_privacy, identity, regulator, scene
+from edgecam import build_model, build_privacy, build_slots, identity, regulator
 from edgecam.analysis import Analysis
 from edgecam.board import Board
 from edgecam.build_ends import SIZED, Report, create_sinks, make_source, source_uri
@@ -19,7 +21,9 @@ from edgecam.overlay import Overlay
 from edgecam.pipeline import Pipeline, PipelineOptions, RunReport
 from edgecam.service import Service
 from edgecam.sinks.progress import Progress, ProgressSink
+from edgecam.slots.keeper import Keeper
 from edgecam.sources.base import Source
+from edgecam.types import Status
 
 
 @dataclass
@@ -29,12 +33,16 @@ class Parts:
     Attributes:
         size: ``WIDTHxHEIGHT`` to ask a camera for, "" for what the settings say.
         sized: the source can be asked for a size.
+        slot: file of the installed model that stands for the one in the settings, or None.
+        keeper: of installed models, None where there are none.
     """
 
     settings: Settings
     report: Report
     size: str = ""
     sized: bool = False
+    slot: Path | None = None
+    keeper: Keeper | None = None
     pipeline: Pipeline | None = None
     capture: Capture | None = None
 
@@ -55,8 +63,28 @@ class Parts:
         self.capture.reopen("opening with pictures of " + (size or "its own size"))
 
     def _load(self, name: str) -> Model:
-        chosen = replace(self.settings, model=name or self.settings.model)
+        if not name:
+            return self.load(self.slot)
+        chosen = replace(self.settings, model=name)
         return build_model.load_model(chosen, build_model.weak(self.settings))
+
+    def load(self, slot: Path | None) -> Model:
+        """The model of a file, or the one that the settings name; it fits the run."""
+        return build_slots.load(self.settings, slot)
+
+    def first(self, live: bool) -> Model:
+        """The model to start with; installed ones are for live sources."""
+        if live:
+            self.keeper = build_slots.make(self.settings, self.load, self.report, self._in_slot)
+        return self.load(None) if self.keeper is None else self.keeper.first()
+
+    def close(self) -> None:
+        self.changeover.close()
+        if self.keeper is not None:
+            self.keeper.close()
+
+    def _in_slot(self, slot: Path | None) -> None:
+        self.slot = slot
 
     def _use(self, model: Model) -> None:
         assert self.pipeline is not None
@@ -108,11 +136,11 @@ def run_once(
     # The source opens while the model loads: a camera takes as long as the interpreter.
     capture.start()
     try:
-        model = build_model.load_model(settings, weak)
-        scene.check_labels(settings.scene, model.labels, model.spec.task)
+        model = parts.first(capture.source.live)
         capture.check_opened()
     except BaseException:
         capture.stop()
+        parts.close()
         raise
     for note in model.engine.notes:
         report(note)
@@ -139,11 +167,14 @@ def run_once(
             controls=controls,
         ),
         report=report,
-        watch=service.watch if capture.source.live else None,
+        watch=_watch(service, parts.keeper) if capture.source.live else None,
         regulator=regulated,
         privacy=privacy,
         analysis=make_analysis(settings, model),
+        understudy=parts.keeper,
     )
+    if parts.keeper is not None:
+        parts.keeper.attach(pipeline)
     if model.engine.device.startswith("CPU") and (
         settings.delegate or settings.device not in ("auto", "cpu")
     ):
@@ -152,12 +183,24 @@ def run_once(
         with service.running(pipeline):
             return pipeline.run()
     finally:
-        parts.changeover.close()
+        parts.close()
         pipeline.model.engine.close()
         if privacy is not None and privacy.close() and face_model is not None:
             face_model.engine.close()
         if regulated is not None:
             regulated.close()
+
+
+def _watch(service: Service, keeper: Keeper | None) -> Callable[[Status, int], None]:
+    """Who is told how the run goes."""
+    if keeper is None:
+        return service.watch
+
+    def watch(status: Status, work: int) -> None:
+        service.watch(status, work)
+        keeper.tend(status)
+
+    return watch
 
 
 def make_analysis(settings: Settings, model: Model) -> Analysis | None:

@@ -45,6 +45,7 @@ RANKS = {
     "build_model": 9,
     "slots": 10,
     "fleet": 11,
+    "build_slots": 11,
     "build_run": 12,
     "build": 13,
     "install": 14,

@@ -18,6 +18,7 @@ from edgecam.cli.base import CONTEXT, common_options
 COMMANDS = {
     "run": "Run the steps of a recipe.",
     "recipes": "List the recipes and the ways to quantise.",
+    "sign": "Sign models, so that devices know whose they are.",
     "quantize": SUMMARIES["quantize"],
 }
 
@@ -26,7 +27,7 @@ class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["quantize", "run", "recipes", *(name for name in STEPS if name != "quantize")]
+        return ["quantize", "run", "recipes", "sign", *(name for name in STEPS if name != "quantize")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
@@ -51,7 +52,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        whole = [(name, COMMANDS[name]) for name in ("quantize", "run", "recipes")]
+        whole = [(name, COMMANDS[name]) for name in ("quantize", "run", "recipes", "sign")]
         with formatter.section("Commands"):
             formatter.write_dl(whole)
         with formatter.section("Single steps, in a work folder"):

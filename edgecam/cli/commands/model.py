@@ -1,8 +1,9 @@
-"""``edgecam model list|info|get|verify``."""
+"""``edgecam model list|info|get|verify``; what is installed is in :mod:`edgecam.cli.commands.slots`."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 from edgecam import catalogue
 from edgecam.cli import console
 from edgecam.cli.base import CONTEXT, HeadedOption, common_options, new_command
+from edgecam.cli.commands import slots
 from edgecam.cli.settings import model_argument, settings_params, with_settings
 from edgecam.config import ENGINE, MODEL, OPTIONS, Settings
 from edgecam.config_load import Loaded
@@ -30,7 +32,7 @@ def json_option() -> click.Option:
 @click.group(
     "model",
     context_settings=CONTEXT,
-    help="List, inspect, fetch and verify models.",
+    help="List, inspect, fetch, verify and install models.",
     invoke_without_command=True,
     params=[*common_options()],
 )
@@ -134,15 +136,28 @@ def info(loaded: Loaded, name: str, as_json: bool) -> None:
     edgecam model verify detect-coco
     edgecam model verify parts_edgetpu.tflite --device usb --require-delegate
     """,
-    params=[model_argument("name", "NAME|FILE"), json_option(), *settings_params(sections=[ENGINE])],
+    params=[
+        model_argument("name", "NAME|FILE"),
+        json_option(),
+        HeadedOption(
+            ["--key"],
+            metavar="KEY",
+            multiple=True,
+            help="Check its signature first: a public key of minisign, or a file or folder of them.",
+        ),
+        *settings_params(sections=[ENGINE]),
+    ],
 )
 @with_settings
-def verify(loaded: Loaded, name: str, as_json: bool) -> None:
+def verify(loaded: Loaded, name: str, as_json: bool, key: tuple[str, ...]) -> None:
     from edgecam import build
     from edgecam import verify as verifying
     from edgecam.types import Frame
 
-    spec, samples = verifying.load(catalogue.find(name).path)
+    found = catalogue.find(name).path
+    if key:
+        check_signature(found, key)
+    spec, samples = verifying.load(found)
     model = build.load_model(engine_alone(loaded.settings, name, verifying.lowest(samples)))
     try:
         for note in model.engine.notes:
@@ -187,6 +202,20 @@ def verify(loaded: Loaded, name: str, as_json: bool) -> None:
             "try another --runtime or --device, and fetch or convert the model again",
         )
     console.line(f"{name}: all {len(samples)} golden samples are as promised on {device}, {runtime}")
+
+
+def check_signature(path: Path, keys: Sequence[str]) -> None:
+    """Say by whom a file is signed.
+
+    Raises:
+        SignatureError: by none of these keys, or it was changed.
+    """
+    from edgecam import minisign
+    from edgecam.slots import check
+
+    data, text = check.read_bundle(path)
+    rules = check.Rules(keys=minisign.load_keys(keys), signed=True)
+    console.line(f"{path.name}: signed by {check.signed_by(data, text, rules, path.name)}")
 
 
 def engine_alone(settings: Settings, model: str, threshold: float) -> Settings:
@@ -256,5 +285,5 @@ def _text(value: object) -> str:
     return ", ".join(texts[:12]) + more
 
 
-for command in (list_models, info, get, verify):
+for command in (list_models, info, get, verify, *slots.COMMANDS):
     model.add_command(command)

@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import pytest
 
 from edgecam.sources import demo
@@ -21,7 +23,7 @@ from .virtual import Virtual
 
 pytestmark = pytest.mark.virtual
 
-EDGECAM = "/opt/env/bin/edgecam"
+EDGECAM, PYTHON = "/opt/env/bin/edgecam", "/opt/env/bin/python3"
 PICTURE = Path(demo.__file__).parent / "assets" / "wall.jpg"
 MODELS = ("detect-coco", "classify-person")
 Here: TypeAlias = Callable[..., str]
@@ -67,21 +69,47 @@ def test_it_is_what_a_raspberry_pi_has(guest: Virtual) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_same_answers_as_on_this_machine(guest: Virtual, here: Here, model: str) -> None:
-    guest.run("sh", "-c", "base64 -d > /srv/wall.jpg", text=base64.b64encode(PICTURE.read_bytes()).decode())
+def test_the_same_answers_as_on_this_machine(guest: Virtual, here: Here, wall: str, model: str) -> None:
     arguments = ["image", "--no-copies", "--model", model]
-    theirs = guest.run(EDGECAM, *arguments, "/srv/wall.jpg", timeout=600).stdout
-    compare(theirs, here(*arguments, str(PICTURE)))
+    theirs = guest.run(EDGECAM, *arguments, wall, timeout=600).stdout
+    compare(theirs, here("-m", "edgecam", *arguments, str(PICTURE)))
+
+
+def test_only_making_small_differs_and_the_network_does_not(guest: Virtual, here: Here, wall: str) -> None:
+    """The decoder and the interpreter give the same to the bit; OpenCV's bilinear is a few levels off."""
+    script = Path(__file__).with_name("parity.py")
+    guest.put("/srv/parity.py", script.read_text())
+    theirs = json.loads(guest.run(PYTHON, "/srv/parity.py", wall, *MODELS, timeout=900).stdout)
+    ours = json.loads(here(str(script), str(PICTURE), *MODELS))
+    for model in MODELS:
+        key = f"{model}: input"
+        a, b = (
+            np.frombuffer(zlib.decompress(base64.b64decode(said.pop(key))), np.uint8)
+            for said in (theirs, ours)
+        )
+        apart = np.abs(a.astype(int) - b)
+        print(f"{model}: inputs differ by {apart.max()} grey levels at most, {apart.mean():.2f} on average")
+        assert apart.max() <= 3
+        assert apart.mean() < 1
+    assert theirs == ours
+
+
+@pytest.fixture(scope="module")
+def wall(guest: Virtual) -> str:
+    """The path of the picture in the guest."""
+    text = base64.b64encode(PICTURE.read_bytes()).decode()
+    guest.run("sh", "-c", "base64 -d > /srv/wall.jpg", text=text)
+    return "/srv/wall.jpg"
 
 
 @pytest.fixture(scope="module")
 def here(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Here:
-    """Runs edgecam on this machine, out of the very wheel that the guest has."""
+    """Runs Python on this machine with the very wheel that the guest has."""
     place = tmp_path_factory.mktemp("here")
     packages.install_wheel(next(own.glob("*.whl")), place)
 
     def run(*arguments: str) -> str:
-        command = [sys.executable, "-P", "-m", "edgecam", *arguments]
+        command = [sys.executable, "-P", *arguments]
         environment = os.environ | {"PYTHONPATH": str(place)}
         return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
@@ -91,13 +119,14 @@ def here(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Here:
 def compare(theirs: str, ours: str) -> None:
     """The same labels, and the same best one with about the same score.
 
-    The scores of the others are not held: OpenCV makes a picture small with other code on aarch64, so inputs
-    differ by up to three grey levels, and what is not sure of itself moves with that: a person from 0.55 to
-    0.81. To one and the same input tensor the interpreters gave outputs equal to the bit when that was tried.
+    The scores of the others are not held: inputs differ by up to three grey levels (see the next test), and
+    what a network is not sure of moves with that: noise of one level moves the second person between 0.45
+    and 0.78 on either processor.
     """
     found, known = answers(theirs), answers(ours)
     print(f"aarch64 {found}; x86_64 {known}")
-    assert known and found[0] == (known[0][0], pytest.approx(known[0][1], abs=0.03))
+    assert known and found[0][0] == known[0][0]
+    assert found[0][1] == pytest.approx(known[0][1], abs=0.03)
     assert sorted(label for label, _ in found) == sorted(label for label, _ in known)
 
 
@@ -138,6 +167,6 @@ def test_a_minute_on_a_camera(guest: Virtual, here: Here, tmp_path: Path) -> Non
     # The very picture of the camera, judged on this machine.
     path = tmp_path / "picture.jpg"
     path.write_bytes(base64.b64decode(picture))
-    ours = answers(here("image", "--no-copies", "--model", "classify-person", str(path)))
+    ours = answers(here("-m", "edgecam", "image", "--no-copies", "--model", "classify-person", str(path)))
     print(f"on the camera {top}; the same picture here {ours[:2]}")
     assert top == {ours[0][0]}

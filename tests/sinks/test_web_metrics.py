@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgecam.sinks.web import WebSink, health
-from edgecam.types import Packet, State
+from edgecam.types import Packet, QueueState, SinkState, State
 from tests.sinks.web_support import Camera, Viewer, running, until
 
 
@@ -98,6 +98,24 @@ def test_figures_are_those_of_the_status(sink: WebSink) -> None:
     assert "model=detect" in info and 'device=CPU "x4"\\' in info
     sink.push(timed(Camera().packet(), temperature=None))
     assert "edgecam_temperature_celsius" not in read(sink)  # no sensor is not 0 degrees
+
+
+def test_sinks_and_their_queues(sink: WebSink) -> None:
+    states = (
+        SinkState("web:", dropped=3),
+        SinkState("mqtt://***@broker/", dropped=2, well=False, queue=QueueState(7, 900, 11, 13)),
+    )
+    sink.push(timed(Camera().packet(), sinks=states, model_version="1.2", model_sha256="ab12"))
+    found = read(sink)
+    name = "{sink=mqtt://***@broker/}"
+    assert found[f"edgecam_sink_up{name}"] == 0 and found["edgecam_sink_up{sink=web:}"] == 1
+    assert found[f"edgecam_queue_entries{name}"] == 7 and found[f"edgecam_queue_bytes{name}"] == 900
+    assert found[f"edgecam_queue_dropped_total{name}"] == 11
+    assert found[f"edgecam_queue_delivered_total{name}"] == 13
+    assert found["edgecam_dropped_total{place=mqtt://***@broker/}"] == 2
+    assert "edgecam_dropped_total{place=web:}" not in found  # those are its viewers' misses
+    (info,) = [key for key in found if key.startswith("edgecam_info{")]
+    assert "model_version=1.2" in info and "model_sha256=ab12" in info
 
 
 def test_latency_by_stage_and_age(sink: WebSink) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from edgecam import __version__
 from edgecam.sinks.web.health import Health
-from edgecam.types import Packet, State, Status
+from edgecam.types import Packet, SinkState, State, Status
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 #: Upper bounds of the histograms' buckets in seconds: from an accelerator's inference to a frozen picture.
@@ -102,11 +102,13 @@ class Metrics(Collector):
         if reading.status is not None:
             dropped.add_metric(["capture"], reading.status.dropped)
             yield from _of_run(reading.status)
+            yield from _of_sinks(reading.status.sinks, dropped)
         yield dropped
 
 
 def _of_run(status: Status) -> Iterator[Metric]:
-    facts = {name: getattr(status, name) for name in ("source", "model", "device", "runtime")}
+    names = ("source", "model", "model_version", "model_sha256", "device", "runtime")
+    facts = {name: getattr(status, name) for name in names}
     yield InfoMetricFamily("edgecam", "What runs.", value={"version": __version__, **facts})
     yield _gauge("edgecam_camera_fps", "Frames a second from the source.", status.camera_fps)
     yield _gauge("edgecam_inference_fps", "Results a second.", status.inference_fps)
@@ -116,6 +118,27 @@ def _of_run(status: Status) -> Iterator[Metric]:
     yield _gauge("edgecam_steps_down", "Steps that the governor has taken.", status.steps_down)
     if status.temperature is not None:
         yield _gauge("edgecam_temperature_celsius", "Of the board.", status.temperature)
+
+
+def _of_sinks(sinks: Sequence[SinkState], dropped: CounterMetricFamily) -> Iterator[Metric]:
+    """How each sink is, by its name (which holds no credentials), and what waits in those with a queue."""
+    well = GaugeMetricFamily("edgecam_sink_up", "1 while a sink does its work.", labels=["sink"])
+    waiting = GaugeMetricFamily("edgecam_queue_entries", "Entries that wait for a receiver.", labels=["sink"])
+    size = GaugeMetricFamily("edgecam_queue_bytes", "Bytes of them.", labels=["sink"])
+    lost = CounterMetricFamily(
+        "edgecam_queue_dropped", "Entries that the queue's bounds have cost.", labels=["sink"]
+    )
+    sent = CounterMetricFamily("edgecam_queue_delivered", "Entries that have arrived.", labels=["sink"])
+    for sink in {sink.name: sink for sink in sinks}.values():  # two of one name would be one series twice
+        well.add_metric([sink.name], sink.well)
+        if not sink.name.startswith("web:"):  # viewers have a line of their own
+            dropped.add_metric([sink.name], sink.dropped)
+        if sink.queue is not None:
+            waiting.add_metric([sink.name], sink.queue.waiting)
+            size.add_metric([sink.name], sink.queue.size)
+            lost.add_metric([sink.name], sink.queue.dropped)
+            sent.add_metric([sink.name], sink.queue.delivered)
+    yield from (well, waiting, size, lost, sent)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -49,6 +49,9 @@ class Nothing:
     device, runtime, notes, trouble, threshold = "none", "none", (), "", 0.0
     result = Classification(np.array([0.9], np.float32), np.array([0], np.int32))
 
+    def need(self, frame: tuple[int, int]) -> tuple[int, int]:
+        return 4, 4
+
     def __call__(self, frame: Frame) -> tuple[Any, Geometry]:
         return frame, Geometry(frame.size, (4, 4), (1, 1), (0, 0))
 

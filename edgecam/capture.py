@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgecam.errors import EdgecamError, SourceLostError
+from edgecam.errors import EdgecamError, FrameError, SourceLostError
 from edgecam.meters import RateMeter
 from edgecam.reader import Reader
 from edgecam.slot import LatestSlot
@@ -54,6 +55,7 @@ class Capture:
         error: what ended it, None if the source came to its end or was stopped.
         lost: how often the source was lost.
         opened: set once the source has opened, or failed to.
+        ahead: called with each frame of a file while the one before is worked on, on the reading thread.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Capture:
         self.lost = 0
         self.status = CaptureState(message="opening " + source.name)
         self.opened = threading.Event()
+        self.ahead: Callable[[Frame], None] | None = None
         self._renew = renew
         self._exit_on_loss = exit_on_loss
         self._lock = threading.Lock()  # who the reader is, and what it says
@@ -208,6 +211,11 @@ class Capture:
             self._hangs_since = 0.0
             self.rate.tick(frame.times.captured)
             self.slot.put(frame)
+
+    def prepare(self, frame: Frame) -> None:
+        if self.ahead is not None:
+            with contextlib.suppress(FrameError):  # whoever takes the frame meets it again, and counts it
+                self.ahead(frame)
 
     def offer(self, reader: Reader, frame: Frame, timeout: float) -> bool:
         if not self.slot.offer(frame, timeout):

@@ -98,6 +98,7 @@ class Pipeline:
         self._watch = watch
         self._regulator = regulator
         self._recogniser = Recogniser(model, self._tally, privacy, analysis, understudy)
+        capture.ahead = self._recogniser.prepare
         self._follows = analysis is not None
         self._last: Packet | None = None
         self._held = False

@@ -91,6 +91,10 @@ class Preprocessor:
         size = (rgb.shape[1], rgb.shape[0])
         return self._run(rgb, size, self._plan(size))
 
+    def need(self, frame: tuple[int, int]) -> tuple[int, int]:
+        """Least (width, height) in which a frame of this size must be decoded. For any thread."""
+        return _make_plan(frame, (self._width, self._height), self._spec.resize).need
+
     def _plan(self, frame: tuple[int, int]) -> _Plan:
         if self._planned is None or self._planned[0] != frame:
             self._planned = (frame, _make_plan(frame, (self._width, self._height), self._spec.resize))

@@ -28,6 +28,9 @@ class Outlet(Protocol):
     def deliver(self, reader: Reader, frame: Frame) -> None:
         """Take a frame of a live source: the newest wins."""
 
+    def prepare(self, frame: Frame) -> None:
+        """Do what can be done for a frame of a file before there is room for it."""
+
     def offer(self, reader: Reader, frame: Frame, timeout: float) -> bool:
         """Take a frame of a file once there is room for it; False after ``timeout`` seconds."""
 
@@ -127,6 +130,7 @@ class Reader:
             frame = self._call(self.source.read)
             if frame is None:
                 return
+            self._outlet.prepare(frame)
             while not self._outlet.offer(self, frame, 0.25):
                 if self._stop.is_set():
                     return

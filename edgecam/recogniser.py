@@ -97,6 +97,15 @@ class Recogniser:
             events, self._ended = [*self._ended, *events], []
         return Seen(frame, found, events, self._analysis.counts)
 
+    def prepare(self, frame: Frame) -> None:
+        """Decode a frame that is looked at later as far as the model needs it. For any thread.
+
+        Raises:
+            FrameError: the frame's JPEG is broken.
+        """
+        if self.privacy is None or not self.privacy.hides:
+            frame.prepare(*self.model.preprocessor.need(frame.size))
+
     def idle(self) -> list[Event]:
         """No frame comes: what has waited for long enough ends."""
         return [] if self._analysis is None else self._analysis.idle()

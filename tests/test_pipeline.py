@@ -45,6 +45,9 @@ class ToyEngine:
 
 
 class ToyPreprocessor:
+    def need(self, frame: tuple[int, int]) -> tuple[int, int]:
+        return 4, 4
+
     def __call__(self, frame: Frame) -> tuple[Any, Geometry]:
         return frame.pixels(4, 4)[None], Geometry(frame.size, (4, 4), (1, 1), (0, 0))
 
@@ -387,3 +390,23 @@ def test_without_another_model_the_error_ends_the_run() -> None:
     with pytest.raises(EngineError):
         Pipeline(capture, toy(ToyEngine(fail_at=3)), [sink], understudy=Standby(None)).run()
     assert len(sink.packets) == 3
+
+
+def test_the_next_picture_of_a_file_is_decoded_while_the_one_before_is_worked_on() -> None:
+    """On the reading thread, once, and as far as the model needs it; one that is broken is counted once."""
+    decoded: list[tuple[str, tuple[int, int]]] = []
+
+    def decode(data: bytes, width: int, height: int) -> Any:
+        decoded.append((threading.current_thread().name, (width, height)))
+        if data == b"broken":
+            raise FrameError("broken")
+        return np.zeros((8, 8, 3), np.uint8)
+
+    pictures = [b"good", b"good", b"good", b"broken", b"good", b"good"]
+    frames = [Frame(n, jpeg=data, size=(8, 8), decode=decode) for n, data in enumerate(pictures)]
+    report = make(ListSource(list(frames))).run()
+    assert (report.frames, report.broken) == (5, 1)
+    ahead = [size for thread, size in decoded if thread == "edgecam-capture"]
+    assert set(ahead) == {(4, 4)}
+    assert len(ahead) >= 4  # the first two may have been read before there was a model
+    assert len(decoded) == len(pictures) + 1  # the broken one again

@@ -99,6 +99,11 @@ class Privacy:
         self._placard: tuple[tuple[tuple[int, int], str], Image] | None = None
         self._hidden = tuple(mask for mask in rules.masks if mask.model)
 
+    @property
+    def hides(self) -> bool:
+        """Whether anything is hidden from the model."""
+        return bool(self._hidden)
+
     def for_model(self, frame: Frame) -> Frame:
         """The frame that the model may see: the camera's, without what masks hide from it too."""
         masks = self._hidden

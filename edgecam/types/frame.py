@@ -51,6 +51,7 @@ class Frame:
         "_image",
         "_lock",
         "_make",
+        "_reduced",
         "encoded",
         "height",
         "jpeg",
@@ -96,6 +97,7 @@ class Frame:
         self._image = image
         self._decode = decode
         self._make: Callable[[], Image] | None = None
+        self._reduced: tuple[tuple[int, int], Image] | None = None
         self._lock = threading.Lock()
 
     def derived(self, make: Callable[[], Image]) -> Frame:
@@ -106,7 +108,7 @@ class Frame:
         new = Frame.__new__(Frame)
         for name in ("seq", "source", "media_time", "name", "times", "wall", "width", "height"):
             setattr(new, name, getattr(self, name))
-        new.jpeg = new.encoded = new._image = new._decode = None
+        new.jpeg = new.encoded = new._image = new._decode = new._reduced = None
         new._make = make
         new._lock = threading.Lock()
         return new
@@ -144,5 +146,11 @@ class Frame:
         """
         if self._image is not None or self.jpeg is None:
             return self.image
+        if self._reduced is not None and self._reduced[0] == (min_width, min_height):
+            return self._reduced[1]
         assert self._decode is not None
         return self._decode(self.jpeg, min(min_width, self.width), min(min_height, self.height))
+
+    def prepare(self, min_width: int, min_height: int) -> None:
+        """Do now what :meth:`pixels` of this size would do later: on a thread that has time. Same errors."""
+        self._reduced = (min_width, min_height), self.pixels(min_width, min_height)

@@ -126,11 +126,8 @@ def places(environ: Mapping[str, str] | None = None) -> tuple[Path, ...]:
 
 
 def find(environ: Mapping[str, str] | None = None) -> Path | None:
-    """The file in use if none is named; None if there is none. One that may not be read is one."""
-    for path in reversed(places(environ)):
-        if os.path.lexists(path):
-            return path
-    return None
+    """The file in use if none is named; None if there is none. One that only the service may read is none."""
+    return next((path for path in reversed(places(environ)) if os.access(path, os.R_OK)), None)
 
 
 def read(path: Path) -> tuple[Account, ...]:

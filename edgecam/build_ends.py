@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from edgecam import cameras, registry
+from edgecam import accounts, cameras, references, registry
 from edgecam.config import Settings
 from edgecam.errors import SourceError, UsageError
 from edgecam.registry import URI
@@ -58,14 +58,21 @@ def create_sinks(settings: Settings) -> list[Sink]:
 
 
 def _with_web_settings(uri: URI, settings: Settings) -> URI:
-    """``--listen``, ``--token`` and ``--insecure`` shape a web sink that does not say otherwise itself."""
+    """The settings of the page shape a web sink that does not say otherwise itself."""
     if uri.scheme != "web":
         return uri
     query = dict(uri.query)
-    if settings.token:
-        query.setdefault("token", settings.token)
-    if settings.insecure:
-        query.setdefault("insecure", "yes")
+    users = settings.users or accounts.find()
+    given = {
+        "token": references.value(settings.token) if settings.token else "",
+        "users": str(users) if users is not None and not settings.insecure else settings.users or "",
+        "insecure": "yes" if settings.insecure else "",
+        "tls": "yes" if settings.tls else "",
+        "cert": settings.tls_cert or "",
+        "key": settings.tls_key or "",
+        "names": ",".join(settings.host_names),
+    }
+    query = {name: value for name, value in given.items() if value} | query
     path = uri.path or (f"//{settings.listen}" if settings.listen else "")
     text = f"web:{path}" + (f"?{urlencode(query)}" if query else "")
     return registry.parse_uri(text)

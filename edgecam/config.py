@@ -9,21 +9,21 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from edgecam import redact
 from edgecam.config_events import EVENTS, EventSettings
 from edgecam.config_privacy import PRIVACY, PrivacySettings
 from edgecam.config_slots import SLOTS, SlotSettings
+from edgecam.config_web import PAGE, WebSettings
 from edgecam.contract import Color, Resize, Task
 from edgecam.identity import check_device_id
 from edgecam.options import Many, Number, Option, Switch, Text
 from edgecam.options import setting as _option
-from edgecam.registry import ENGINES, HEADS, URI
+from edgecam.registry import ENGINES, HEADS
 from edgecam.scene import Tables
 from edgecam.values import (
-    canonical_listen,
     check_device,
     parse_decoder_option,
     parse_delegate,
-    parse_listen,
     parse_normalize,
     parse_role,
 )
@@ -31,11 +31,11 @@ from edgecam.values import (
 PREFIX = "EDGECAM_"
 SOURCE, MODEL, RESULTS = "Source", "Model", "Results"
 ENGINE, LOAD, OUTPUT, PROGRAM = "Engine", "Heat and load", "Output", "Program"
-SECTIONS = (SOURCE, MODEL, SLOTS, RESULTS, EVENTS, PRIVACY, ENGINE, LOAD, OUTPUT, PROGRAM)
+SECTIONS = (SOURCE, MODEL, SLOTS, RESULTS, EVENTS, PRIVACY, ENGINE, LOAD, OUTPUT, PAGE, PROGRAM)
 
 
 @dataclass(frozen=True)
-class Settings(SlotSettings, PrivacySettings, EventSettings):
+class Settings(SlotSettings, PrivacySettings, EventSettings, WebSettings):
     """What the user may choose. None (or nothing) stands for the model's own value."""
 
     source: str = _option(
@@ -230,23 +230,6 @@ class Settings(SlotSettings, PrivacySettings, EventSettings):
         "ID",
         example="hall-1",
     )
-    listen: str = _option(
-        "127.0.0.1:8080",
-        Text("HOST:PORT", canonical=canonical_listen),
-        OUTPUT,
-        "Address of the page; 0.0.0.0:8080 is the whole network and needs a token",
-        "HOST:PORT",
-    )
-    token: str | None = _option(
-        None,
-        Text("a secret"),
-        OUTPUT,
-        "Secret that the page asks for; made and printed where one is needed and none given",
-        "SECRET",
-        example="a long secret",
-        secret=True,
-    )
-    insecure: bool = _option(False, Switch(), OUTPUT, "Let the page be seen on the network without a token")
     status_line: bool = _option(True, Switch(), OUTPUT, "Rates, ages and the model's name over the picture")
 
     log_level: str = _option(
@@ -276,11 +259,6 @@ class Settings(SlotSettings, PrivacySettings, EventSettings):
     def delegate_library(self) -> tuple[str, dict[str, str]]:
         """(path, options) of ``delegate``; ("", {}) without one."""
         return ("", {}) if self.delegate is None else parse_delegate(self.delegate)
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """(host, port) of ``listen``."""
-        return parse_listen(self.listen)
 
 
 #: name -> what there is to know of it, section by section
@@ -312,7 +290,7 @@ def redacted(name: str, settings: Settings) -> Any:
         return option.kind.plain(value)
     if option.secret and value is not None:
         return "***"
-    if option.uri:
+    if option.uri and value is not None:
         return tuple(map(_safe, value)) if isinstance(value, tuple) else _safe(value)
     return value
 
@@ -326,4 +304,4 @@ def shown(name: str, settings: Settings) -> str:
 
 
 def _safe(text: str) -> str:
-    return URI("", "", {}, text).safe
+    return redact.uri(text)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecam import scene
+from edgecam import references, scene
 from edgecam.config import OPTIONS, PREFIX, Settings, flag, variable
 from edgecam.errors import ConfigError
 
@@ -94,6 +94,7 @@ def load(
         found = read_file(path, required=bool(named), text=other)
         if found is not None:
             used.append(path)
+            _warn_if_exposed(path, found)
             values.update(found)
             origins.update(dict.fromkeys(found, Origin("file", str(path))))
     from_environ = read_environ(environ)
@@ -132,6 +133,38 @@ def read_file(path: Path, *, required: bool, text: str | None = None) -> dict[st
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     return {name: _taken(path, name, value) for name, value in data.items()}
+
+
+def holds_secret(values: Mapping[str, Any]) -> bool:
+    """A secret stands in these settings itself, not only where it is to be found."""
+    for name, value in values.items():
+        if value is None or name not in OPTIONS:
+            continue
+        texts = [value] if isinstance(value, str) else value if isinstance(value, tuple) else ()
+        if OPTIONS[name].secret and not all(references.is_reference(text) for text in texts):
+            return True
+        if OPTIONS[name].uri and any(references.holds_secret(text) for text in texts):
+            return True
+    return False
+
+
+def exposed(path: Path) -> bool:
+    """Others than its owner may read a file; a group of root's is the service's own."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return False
+    return bool(facts.st_mode & 0o004 or (facts.st_mode & 0o040 and facts.st_uid != 0))
+
+
+def _warn_if_exposed(path: Path, values: Mapping[str, Any]) -> None:
+    if holds_secret(values) and exposed(path):
+        log.warning("%s holds a secret and others may read it: chmod %s %s", path, safe_mode(path), path)
+
+
+def safe_mode(path: Path) -> str:
+    """What to give chmod: the service's group goes on reading."""
+    return "640" if path.is_relative_to("/etc/edgecam") else "600"
 
 
 def _taken(path: Path, name: str, value: object) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from edgecam import redact
+from edgecam import redact, references
 from edgecam.errors import UnknownNameError, UsageError
 
 SOURCES = {
@@ -149,13 +149,14 @@ def source_uri(text: str) -> URI:
 
     Raises:
         UnknownNameError: an unknown scheme (the known ones are listed).
+        UsageError: a reference to a secret that is not there, see :mod:`edgecam.references`.
     """
     if re.fullmatch(r"(\d+|/dev/[^?]+)(\?.*)?", text):
         return parse_uri(f"camera:{text}")
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)
     # os.path, for pathlib raises where a folder on the way may not be read; the source says that better.
     if scheme and not os.path.exists(text):  # noqa: PTH110
-        uri = parse_uri(text)
+        uri = parse_uri(references.fill(text))
         if uri.scheme not in SOURCES:
             raise UnknownNameError("source scheme", uri.scheme, SOURCES)
         return uri
@@ -172,11 +173,12 @@ def sink_uri(text: str) -> URI:
 
     Raises:
         UnknownNameError: an unknown scheme (the known ones are listed).
+        UsageError: a reference to a secret that is not there, see :mod:`edgecam.references`.
     """
     if text in SINKS:
         return URI(text, "", {}, f"{text}:")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text):
-        uri = parse_uri(text)
+        uri = parse_uri(references.fill(text))
         if uri.scheme not in SINKS:
             raise UnknownNameError("sink scheme", uri.scheme, SINKS)
         return replace(uri, scheme="segments") if uri.scheme == "record" and _is_folder(uri.path) else uri

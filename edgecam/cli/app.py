@@ -30,6 +30,7 @@ COMMANDS = {
     "model": "List, inspect, fetch, verify and install models.",
     "bench": "Measure how fast a model runs here.",
     "service": "Run at every start of this machine, as a service.",
+    "web": "Say who may open the page: passwords and tokens.",
     "config": "Show the effective settings and where each comes from.",
     "completion": "Print the script that completes commands in your shell.",
 }

@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecam import registry
+from edgecam import config_load, registry
 from edgecam.config import Settings
 from edgecam.doctor import processes
 from edgecam.doctor.context import Context, settings_of
@@ -41,24 +40,20 @@ def judge_settings(
         yield failure(check, problem.message, problem.remedy)
         return
     for path in readable:
-        yield warning(check, f"{path} holds a secret and every user may read it", f"chmod o-r {path}")
+        yield warning(
+            check,
+            f"{path} holds a secret and others may read it",
+            f"chmod {config_load.safe_mode(path)} {path}",
+        )
     if not readable:
         yield ok(check, ", ".join(map(str, files)) or "no file, the defaults are in effect")
 
 
 def readable_by_others(files: Sequence[Path], settings: Settings) -> list[Path]:
-    """The files that anybody may read though they may hold a secret."""
-    if settings.token is None and not any("@" in text for text in (settings.source, *settings.sinks)):
+    """The files that others may read though they may hold a secret."""
+    if not config_load.holds_secret(vars(settings)):
         return []
-    out = []
-    for path in files:
-        try:
-            mode = path.stat().st_mode
-        except OSError:
-            continue
-        if mode & stat.S_IROTH:
-            out.append(path)
-    return out
+    return [path for path in files if config_load.exposed(path)]
 
 
 # -- model

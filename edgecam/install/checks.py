@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgecam import build, config_load, registry
 from edgecam.config import Settings
-from edgecam.errors import EdgecamError, UsageError
+from edgecam.errors import ConfigError, EdgecamError, UsageError
 from edgecam.install.layout import HIDDEN, Instance
 
 #: Sources that only one program can have at a time.
@@ -20,6 +20,19 @@ def read(path: Path) -> Settings:
         ConfigError: see :func:`edgecam.config_load.load`.
     """
     return config_load.load(file=str(path), environ={}).settings
+
+
+def of_text(path: Path, text: bytes) -> Settings:
+    """The same for a file that is to be written with ``text``.
+
+    Raises:
+        ConfigError: see :func:`edgecam.config_load.load`; or it is no text.
+    """
+    try:
+        words = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not readable ({error})") from error
+    return config_load.load(file=str(path), environ={}, instead=(path, words)).settings
 
 
 def settings(instance: Instance, wanted: Settings) -> None:

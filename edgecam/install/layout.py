@@ -32,6 +32,11 @@ class Layout:
         return self.root / "etc/edgecam"
 
     @property
+    def users(self) -> Path:
+        """Who may open their pages."""
+        return self.etc / "users"
+
+    @property
     def state(self) -> Path:
         """What the services write."""
         return self.root / "var/lib/edgecam"

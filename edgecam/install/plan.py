@@ -57,6 +57,11 @@ def install(instance: Instance, settings: bytes) -> list[Step]:
     return steps
 
 
+def users(layout: Layout, data: bytes) -> Step:
+    """The file of who may open the pages; it is made once, and then belongs to ``edgecam web``."""
+    return File(layout.users, data, Records(layout.records), 0o640, Owner("root", USER))
+
+
 def start(instance: Instance, new_program: bool) -> list[Step]:
     """Make the changes known, and start anew with them; a new program is for the other services too."""
     others = [other for other in instance.layout.instances() if other != instance]

@@ -28,7 +28,7 @@ def test_settings() -> None:
     finding = one(setup.judge_settings([], ConfigError("a.toml: unknown key 'x'", "did you mean y?"), []))
     assert (finding.level, finding.remedy) == (Level.FAILURE, "did you mean y?")
     open_file = one(setup.judge_settings([Path("/a")], None, [Path("/a")]))
-    assert (open_file.level, open_file.remedy) == (Level.WARNING, "chmod o-r /a")
+    assert (open_file.level, open_file.remedy) == (Level.WARNING, "chmod 600 /a")
 
 
 def test_a_secret_that_everybody_may_read(tmp_path: Path) -> None:
@@ -39,7 +39,8 @@ def test_a_secret_that_everybody_may_read(tmp_path: Path) -> None:
     assert setup.readable_by_others(files, Settings()) == []
     assert setup.readable_by_others(files, Settings(token="s")) == [file]
     assert setup.readable_by_others(files, Settings(source="rtsp://ann:pw@cam/1")) == [file]
-    file.chmod(0o640)
+    assert setup.readable_by_others(files, Settings(token="env:PAGE_TOKEN")) == []
+    file.chmod(0o600)
     assert setup.readable_by_others(files, Settings(token="s")) == []
 
 

@@ -59,6 +59,7 @@ def service(ctx: click.Context) -> None:
     """,
     examples="""
     sudo edgecam service install
+    sudo edgecam service install --listen 0.0.0.0:8080        the page is for the whole network
     sudo edgecam service install --name front --config front.toml
     sudo edgecam service install --rollback          the version before
     edgecam service install --dry-run
@@ -71,6 +72,12 @@ def service(ctx: click.Context) -> None:
             type=click.Path(path_type=Path),
             help="Settings to install; without it all are at their defaults (edgecam config --toml).",
         ),
+        HeadedOption(
+            ["--listen"],
+            metavar="HOST:PORT",
+            help="Address of the page, put into the settings; 0.0.0.0:8080 is the whole network. Who may "
+            "open it is made and shown once, unless you have said so (edgecam web).",
+        ),
         dry_run_option(),
         HeadedOption(["--rollback"], is_flag=True, help="Go back to the version that was installed before."),
         HeadedOption(
@@ -82,8 +89,10 @@ def service(ctx: click.Context) -> None:
         ),
     ],
 )
-def install(name: str, config_file: Path | None, dry_run: bool, rollback: bool, timeout: float) -> int:
-    from edgecam.config import DEFAULTS
+def install(
+    name: str, config_file: Path | None, listen: str | None, dry_run: bool, rollback: bool, timeout: float
+) -> int:
+    from edgecam.cli import doorkeeper
     from edgecam.install import checks, plan, units
     from edgecam.install import steps as steps_module
     from edgecam.install.environment import Environment, service_python
@@ -93,19 +102,21 @@ def install(name: str, config_file: Path | None, dry_run: bool, rollback: bool, 
     must_be_able(instance, dry_run)
     if rollback:
         return carry_out(instance, plan.back(instance.layout), dry_run, timeout)
-    text = settings_text(instance, config_file)
-    existing = instance.config if instance.config.exists() and config_file is None else config_file
-    if existing is not None:
-        checks.settings(instance, checks.read(existing))
-    else:
-        checks.settings(instance, DEFAULTS)
+    text = doorkeeper.with_listen(settings_text(instance, config_file), listen)
+    settings = checks.of_text(instance.config, text)
+    checks.settings(instance, settings)
+    page = doorkeeper.Page(settings, instance.layout)
     environment = Environment(instance.layout, service_python())
     new_program = environment.needed()
     upgrade = new_program and instance.layout.current.exists()
-    steps = [*plan.program(environment), *plan.install(instance, text)]
+    steps = [*plan.program(environment), *plan.install(instance, text), *page.steps()]
     if any(step.needed() for step in steps) or units.show(instance).active != "active":
         steps += plan.start(instance, new_program)
-    code = carry_out(instance, steps, dry_run, timeout)
+    try:
+        code = carry_out(instance, steps, dry_run, timeout)
+    finally:
+        if not dry_run:
+            page.tell(console.line)
     if dry_run:
         return code
     if upgrade and units.show(instance).active != "active":

@@ -21,9 +21,9 @@ def read(folder: Path) -> Listing:
         classes = [path for path in visible(top) if path.is_dir()]
         entries += [Entry(path, part, name.name) for name in classes for path in pictures(name)]
     if not entries:
-        where = "its pictures lie in no class folder" if pictures(folder) else "it holds no pictures"
+        what = "holds its pictures in no class folder" if pictures(folder) else "holds no pictures"
         raise UsageError(
-            f"{folder}: {where}", "make a folder for each class (cat/1.jpg), or name a CSV or JSON file"
+            f"{folder} {what}", "make a folder for each class (cat/1.jpg), or name a CSV or JSON file"
         )
     names = list(dict.fromkeys(entry.label for entry in entries))
     return Listing("classify", tuple(names), tuple(entries))

@@ -147,7 +147,7 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
     refused(tmp_path / "nowhere", "does not exist")
     refused(tmp_path, "holds no pictures")
     save(tmp_path / "flat.jpg", scene(1))
-    refused(tmp_path, "lie in no class folder")
+    refused(tmp_path, "holds its pictures in no class folder")
     (tmp_path / "data.zip").write_bytes(b"PK")
     refused(tmp_path / "data.zip", "unpack it")
 

@@ -150,14 +150,16 @@ def _feed(pictures: Floats, progress: Progress | None) -> Iterator[list[Floats]]
 
 
 _UNKNOWN = re.compile(r"(?:Flex|Custom) ops: ([^\n]+)")
+_NO_OPERATOR = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 _NOT_INT8 = re.compile(r"Quantization (?:not yet supported|to \S+ not supported) for op:? '?([^'\n]+)'?")
 
 
 def _refused(text: str, recipe: Quantization) -> ModelError:
-    unknown = _UNKNOWN.search(text)
+    listed = _UNKNOWN.search(text)
+    unknown = listed[1].strip().rstrip(".") if listed else ", ".join(sorted({*_NO_OPERATOR.findall(text)}))
     if unknown:
         return ModelError(
-            f"TFLite has no operators for {unknown[1].strip().rstrip('.')}",
+            f"TFLite has no operators for {unknown}",
             "replace them in the model by layers that TFLite knows; no recipe can convert them",
         )
     not_int8 = sorted({name.strip() for name in _NOT_INT8.findall(text)})

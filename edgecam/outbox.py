@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgecam import state
 from edgecam.errors import SinkError
 from edgecam.quantities import parse_bytes, show_bytes
 from edgecam.types import QueueState
@@ -288,15 +289,8 @@ def _count(text: str) -> int:
 def default_place(scheme: str, *what: str) -> Path:
     """Where a queue lies unless somebody says otherwise: one file for each receiver and device.
 
-    ``$STATE_DIRECTORY/queues`` under systemd, else ``$XDG_STATE_HOME/edgecam/queues``
-    (``~/.local/state/edgecam/queues``).
+    ``queues`` in :func:`edgecam.state.folder`.
     """
-    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if state:
-        base = Path(state)
-    else:
-        home = os.environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - a user need not have a home
-        base = Path(os.environ.get("XDG_STATE_HOME") or Path(home) / ".local" / "state") / "edgecam"
     words = re.sub(r"[^A-Za-z0-9.-]+", "_", "-".join(what))[:60]
     mark = hashlib.sha256("\n".join(what).encode()).hexdigest()[:8]
-    return base / "queues" / f"{scheme}-{words}-{mark}.sqlite"
+    return state.folder() / "queues" / f"{scheme}-{words}-{mark}.sqlite"

@@ -14,6 +14,8 @@ _NAMES = r"(?:access_token|token|passphrase|passwd|password|pass|pwd|pas|api_?ke
 # To a URL parser an unescaped / or # in a password ends the host; so: up to the last @ of the word.
 _USERINFO = re.compile(r"(?<=://)(?:[^/?#]*|[^/?#@:]+:(?!\d+(?:[/?#]|$))\S*)@")
 _QUERY_TO_END = re.compile(rf"(?i)({_NAMES}=).*?(?=&|_channel=|$)")
+# With many services the path of a webhook is all that one must know.
+_HOOK_PATH = re.compile(r"(?i)^(webhook:https?://[^/?#]*/)[^?#]+")
 _WORD_USERINFO = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/?#@:]+:(?!\d+(?:[\s/?#]|$))\S*)@")
 _WORD_QUERY = re.compile(rf"(?i)(\b{_NAMES}=)[^\s&'\"]+")
 _HEADER = re.compile(r"(?i)\b((?:Bearer|Basic|Digest) +)[^\s'\"]+")
@@ -29,7 +31,8 @@ def uri(text: str) -> str:
 
     In doubt it hides: an unescaped / or # in a password, ``pwd=`` and its kin in the query or the path.
     """
-    return _QUERY_TO_END.sub(rf"\1{HIDDEN}", _USERINFO.sub(f"{HIDDEN}@", text))
+    text = _HOOK_PATH.sub(rf"\1{HIDDEN}", _USERINFO.sub(f"{HIDDEN}@", text))
+    return _QUERY_TO_END.sub(rf"\1{HIDDEN}", text)
 
 
 def line(text: str) -> str:

@@ -56,8 +56,6 @@ SINKS = {
     "mqtts": "edgecam.sinks.mqtt:MqttSink",
     "webhook": "edgecam.sinks.webhook:WebhookSink",
     "exec": "edgecam.sinks.program:ExecSink",
-    "webhook": "edgecam.sinks.webhook:WebhookSink",
-    "exec": "edgecam.sinks.program:ExecSink",
 }
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})

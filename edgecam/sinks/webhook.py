@@ -6,7 +6,7 @@ with growing pauses while it does not answer. With a secret they are signed as S
 HMAC-SHA256. ``docs/webhook.md`` shows how to check it.
 
 Options (a ``?`` of the receiver's own is written ``%3F``):
-    secret: what to sign with; token: sent as ``Authorization: Bearer``. Also ``env:NAME``, ``file:PATH``.
+    secret: what to sign with; token: sent as ``Authorization: Bearer``. See :mod:`edgecam.references`.
     ca: PEM file of the CA that the receiver's certificate is from.
     rules, phases: names of rules, and of ``start``, ``update``, ``end``; without them all.
     timeout: seconds for an answer.
@@ -16,12 +16,13 @@ Options (a ``?`` of the receiver's own is written ``%3F``):
 from __future__ import annotations
 
 import base64
+import hashlib
 import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from edgecam import secret
+from edgecam import references
 from edgecam.envelope import Numbered
 from edgecam.errors import UsageError
 from edgecam.outbox import Outbox, open_outbox, outbox_options
@@ -52,6 +53,9 @@ class WebhookSink(WorkerSink):
             timeout=(parse_duration, 10.0),
         )
         self._receiver = _receiver(uri, self._options)
+        # The path is the key to many a receiver: it is not shown, a mark tells one from another.
+        mark = hashlib.sha256(self._receiver.url.encode()).hexdigest()[:4]
+        self.name = f"webhook:{self._receiver.name}/...{mark}"
         self._outbox: Outbox | None = None
         self._courier: Courier | None = None
         self._message: Numbered | None = None
@@ -107,7 +111,7 @@ def _receiver(uri: URI, options: dict[str, Any]) -> Receiver:
     netloc = place if port is None else f"{place}:{port}"
     headers = {}
     if options["token"]:
-        headers["Authorization"] = f"Bearer {secret.read(options['token'], 'webhook: token')}"
+        headers["Authorization"] = f"Bearer {references.value(options['token'])}"
     elif parts.username:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
@@ -123,9 +127,7 @@ def _receiver(uri: URI, options: dict[str, Any]) -> Receiver:
 
 def _key(text: str) -> bytes:
     """What signs; b"" for no signature."""
-    if not text:
-        return b""
-    value = secret.read(text, "webhook: secret")
+    value = references.value(text)
     if not value.startswith(_SHARP):
         return value.encode()
     try:

@@ -131,7 +131,14 @@ def test_a_step_is_a_signed_post(hook: Hook, monkeypatch: pytest.MonkeyPatch) ->
     assert headers["webhook-signature"] == f"v1,{wanted}"
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
     assert headers["webhook-id"] != hook.asked[1][1]["webhook-id"]
-    assert "a secret" not in sink.name and "let-me-in" not in sink.name
+    assert sink.name.startswith(f"webhook:http://127.0.0.1:{hook.port}/...") and len(sink.name) < 45
+
+
+def test_the_path_is_a_secret() -> None:
+    uri = parse_uri("webhook:https://me:pw@hooks.example/services/T0/B0/XYZ?secret=abc&phases=end")
+    assert uri.safe == "webhook:https://***@hooks.example/***?secret=***&phases=end"
+    for shown in (WebhookSink(uri).name, repr(WebhookSink(uri)._receiver)):
+        assert not [word for word in ("XYZ", "pw", "abc", "services") if word in shown]
 
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:

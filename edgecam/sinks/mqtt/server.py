@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from edgecam import secret
+from edgecam import references
 from edgecam.errors import UsageError
 from edgecam.registry import URI, choice
 
@@ -86,7 +86,7 @@ def read_server(uri: URI, options: dict[str, Any]) -> Server:
         port=port or (TLS_PORT if secure else PORT),
         tls=_tls(uri, options) if secure else None,
         user=user,
-        password=secret.read(password, "mqtt: password") if password else "",
+        password=references.value(password),
         client_id=options["client_id"],
         version=options["version"],
     )

@@ -136,6 +136,16 @@ def test_nothing_is_lost_over_restarts_of_the_broker_and_of_edgecam(
     assert firsts == list(range(len(sent))), "in order"
 
 
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_every_quality_of_service(broker: Broker, watcher: Subscriber, version: str, qos: int) -> None:
+    with started(f"mqtt://{broker.address}/?queue=memory&version={version}&qos={qos}") as (sink, _):
+        for number in range(30):
+            sink.push(seen(number, [("start", f"e-{number}")]))
+        until("all came", lambda: ids(watcher) == [f"e-{number}" for number in range(30)])
+        until("the queue is empty", lambda: sink.queue.waiting == 0)
+
+
 def test_a_broker_that_is_away_at_the_start(tmp_path: Path) -> None:
     broker = Broker(tmp_path)
     with started(f"mqtt://{broker.address}/") as (sink, listener):

@@ -68,8 +68,7 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for text, secret in (("env:SECRET", "from env"), (f"file:{tmp_path}/s", "from file"), ("plain", "plain")):
         assert server(f"mqtt://me@broker/?password={text}").password == secret  # type: ignore[attr-defined]
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    got = server("mqtt://me@broker/?password=file:$CREDENTIALS_DIRECTORY/s")
-    assert got.password == "from file"  # type: ignore[attr-defined]
+    assert server("mqtt://me@broker/?password=credential:s").password == "from file"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def collect(
     """Read every picture, leave out what is no good, and place the rest.
 
     Raises:
-        UsageError: not one picture is good; or the classes are not the model's.
+        UsageError: not one picture is good, or all have two labels; or the classes are not the model's.
     """
     if not listed.entries:
         raise UsageError(
@@ -112,6 +112,11 @@ def collect(
     if not good:
         raise UsageError(f"{source}: none of {len(listed.entries)} pictures can be read", str(problems[-1]))
     good = _without_duplicates(good, problems)
+    if not good:
+        raise UsageError(
+            f"{source}: no picture is left, each is there with two labels",
+            f"keep each in one class: {problems[-1]}",
+        )
     entries, known = [entry for entry, _ in good], [fact for _, fact in good]
     groups = near.groups(known)
     keys = [split.key(fact.content, seed) for fact in known]

@@ -156,6 +156,13 @@ def test_one_class(tmp_path: Path) -> None:
     refused(class_folders(tmp_path, {"cat": 9}), "one class, 'cat'")
 
 
+def test_each_picture_in_two_classes(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for number in range(9):
+            save(tmp_path / name / f"{number}.png", scene(number))
+    refused(tmp_path, "no picture is left, each is there with two labels")
+
+
 def test_too_few(tmp_path: Path) -> None:
     refused(class_folders(tmp_path, {"cat": 9, "dog": 2}), "class 'dog' has 2 good pictures")
 

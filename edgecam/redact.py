@@ -12,11 +12,11 @@ HIDDEN = "***"
 
 _NAMES = r"(?:access_token|token|passphrase|passwd|password|pass|pwd|pas|api_?key|key|secret|auth)"
 # To a URL parser an unescaped / or # in a password ends the host; so: up to the last @ of the word.
-_USERINFO = re.compile(r"(?<=://)(?:[^/?#]*|[^/?#@:]+:(?!\d+(?:[/?#]|$))\S*)@")
+_USERINFO = re.compile(r"(?<=://)(?:[^/?#]*|[^/?#@:]*:(?!\d+(?:[/?#]|$))\S*)@")
 _QUERY_TO_END = re.compile(rf"(?i)({_NAMES}=).*?(?=&|_channel=|$)")
 # With many services the path of a webhook is all that one must know.
 _HOOK_PATH = re.compile(r"(?i)^(webhook:https?://[^/?#]*/)[^?#]+")
-_WORD_USERINFO = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/?#@:]+:(?!\d+(?:[\s/?#]|$))\S*)@")
+_WORD_USERINFO = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/?#@:]*:(?!\d+(?:[\s/?#]|$))\S*)@")
 _WORD_QUERY = re.compile(rf"(?i)(\b{_NAMES}=)[^\s&'\"]+")
 _HEADER = re.compile(r"(?i)\b((?:Bearer|Basic|Digest) +)[^\s'\"]+")
 

@@ -26,6 +26,7 @@ paths = st.sampled_from(["", "/", "/stream?channel=1", "/a/b?x=1&y=2", "/live?fp
 
 @given(schemes, st.sampled_from(["ann", "", "a.b"]), passwords, hosts, paths, st.booleans())
 @example("rtsp", "ann", "S3CR/a#b?c@d:T", "cam", "/1", False)
+@example("rtsp", "", "S3CR/T", "cam", "", False)
 def test_a_password_in_an_address_is_never_shown(
     scheme: str, user: str, password: str, host: str, path: str, escaped: bool
 ) -> None:

@@ -100,7 +100,8 @@ def judged(models: Mapping[str, Path], data: Dataset) -> tuple[float, float]:
         run = judge.Pass(models, answers, stack)
         used = time.process_time()
         run.through(samples, lambda done, total: None)
-        return len(run.seen) / run.seconds, 1000 * (time.process_time() - used) / len(run.seen)
+        seen = len(samples) - len(run.skipped)
+        return seen / run.seconds, 1000 * (time.process_time() - used) / seen
 
 
 def stages(models: Mapping[str, Path], data: Dataset) -> dict[str, float]:

@@ -81,7 +81,7 @@ def parse(text: str) -> Convention:
     if order not in ("", "rgb", "bgr") or len(numbers) not in (2, 6) or min(numbers[half:]) <= 0:
         close = difflib.get_close_matches(text, NAMES, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"preprocessing {text!r}", f"{hint}one of {', '.join(NAMES)}, or MEAN,STD")
+        raise UsageError(f"unknown preprocessing {text!r}", f"{hint}one of {', '.join(NAMES)}, or MEAN,STD")
     color: Color = "bgr" if order == "bgr" else "rgb"
     return Convention(text, color, tuple(numbers[:half]), tuple(numbers[half:]))
 

@@ -11,7 +11,7 @@ import click
 from converters import steps
 from converters.cli.base import ConvertCommand, execute, job_options, merged, work_folder, work_option
 from converters.cli.onestep import again_option, flag
-from converters.job import KEYS
+from converters.job import KEYS, Job
 from edgecam.errors import UsageError
 
 _RECIPE = "quantize"
@@ -51,11 +51,21 @@ def _callback(model: str | None, work: Path | None, again: bool, **flags: Any) -
     job = merged({**found.job, "model": model}, said)
     if not job.data:
         raise UsageError("no pictures", "add --data FOLDER with a folder of pictures per class")
-    if not Path(job.model).exists():
-        # Said before thousands of pictures are looked at.
-        raise UsageError(f"{job.model} does not exist", "name a Keras model")
     planned = [Planned(plan.step, {**plan.options, **_of(plan.step, said)}) for plan in found.steps]
+    _check(job, next(plan.options for plan in planned if plan.step == "quantize"))
     execute(work_folder(work, job), job, planned, again=again)
+
+
+def _check(job: Job, options: Mapping[str, Any]) -> None:
+    """What can be said before thousands of pictures are looked at."""
+    from converters import conventions, recipes
+
+    if not Path(job.model).exists():
+        raise UsageError(f"{job.model} does not exist", "name a Keras model")
+    if job.preprocess:
+        conventions.parse(job.preprocess)
+    for name in options.get("recipes", ()):
+        recipes.quantization(name)
 
 
 quantize = ConvertCommand(

@@ -79,6 +79,8 @@ def test_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["quantize", "m.keras", "--data", "p", "--input-size", "huge"], 2, "input size"),
         (["quantize", ".", "--data", "nowhere"], 2, "nowhere"),
         (["quantize", "m.keras", "--data", "."], 2, "m.keras does not exist: name a Keras model"),
+        (["quantize", ".", "--data", ".", "--recipes", "int9"], 2, "did you mean 'int8'"),
+        (["quantize", ".", "--data", ".", "--preprocess", "resnet52"], 2, "did you mean 'resnet50'"),
     ],
 )
 def test_wrong_command_lines(

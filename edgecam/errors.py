@@ -25,6 +25,16 @@ import difflib
 from collections.abc import Iterable
 
 
+_LONGEST = 1000
+
+
+def _line(text: str) -> str:
+    """One line of bearable length, whatever a file or a server put into it: nothing that steers a terminal."""
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    half = _LONGEST // 2  # what is wrong stands at the beginning or at the end
+    return clean if len(clean) <= _LONGEST else f"{clean[:half]}...{clean[-half:]}"
+
+
 class EdgecamError(Exception):
     """Base of every error that edgecam raises on purpose.
 
@@ -36,9 +46,9 @@ class EdgecamError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = _line(message)
+        self.remedy = _line(remedy)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}: {self.remedy}" if self.remedy else self.message

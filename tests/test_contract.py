@@ -338,3 +338,10 @@ class TestCheck:
         spec = ModelSpec("m", "classify", "classify", ("x",) * 1000, options={"label_offset": -1})
         contract.check(spec, tensor(1, 4, 4, 3), [tensor(1, 1001)])
         contract.check(self.SPEC, tensor(1, 4, 4, 3), [tensor(1, 1001)])
+
+
+def test_an_error_is_one_line_whatever_the_file_says() -> None:
+    error = ContractError("output 'a\x1b[2J\nb" + "x" * 10_000, "add --output\u202e")
+    assert str(error).isprintable()
+    assert len(str(error)) < 1200
+    assert str(error).startswith("output 'a [2J bx")

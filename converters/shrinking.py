@@ -15,7 +15,7 @@ from converters import conventions, layergraph
 from converters.conventions import Convention
 from converters.qat.places import takes_pixels
 from converters.steps.base import Report
-from converters.training import distil, files, jobs
+from converters.training import distil, files, jobs, processor
 from converters.training.feed import open_feeds
 from converters.training.fit import Fitted, fit
 from converters.training.judging import classifier_judge
@@ -49,9 +49,11 @@ class Shrinking:
         if not options["model"]:
             raise UsageError("no model is named", "run the step train first, or add --model FILE")
         # No training at all between two cuts is a choice, too.
-        self.plan = Plan.from_options({**options, "epochs": max(1, options["epochs"])})
+        plan = Plan.from_options({**options, "epochs": max(1, options["epochs"])})
+        self.plan = processor.settled(plan, report)
         jobs.begin(self.plan)
         path, data = Path(options["model"]), jobs.dataset(work)
+        jobs.refuse_boxes(data, "prune and qat")
         self.model = files.load_model(path)
         self.graph = layergraph.read(self.model)
         jobs.check_classes(self.model, path, data.names, "the model")

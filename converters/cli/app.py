@@ -21,13 +21,21 @@ COMMANDS = {
     "sign": "Sign models, so that devices know whose they are.",
     "quantize": SUMMARIES["quantize"],
 }
+#: commands that are a short way in with ``--data`` and a single step without
+SHORT = ("train", "distill", "prune", "qat")
 
 
 class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["quantize", "run", "recipes", "sign", *(name for name in STEPS if name != "quantize")]
+        return [
+            "quantize",
+            "run",
+            "recipes",
+            "sign",
+            *(name for name in STEPS if name != "quantize"),
+        ]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
@@ -35,6 +43,10 @@ class LazyGroup(click.Group):
                 importlib.import_module(f"converters.cli.commands.{cmd_name}"), cmd_name
             )
             return command
+        if cmd_name in SHORT:
+            from converters.cli.short import short_command
+
+            return short_command(cmd_name)
         if cmd_name in STEPS:
             from converters.cli.onestep import step_command
 
@@ -53,10 +65,13 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         whole = [(name, COMMANDS[name]) for name in ("quantize", "run", "recipes", "sign")]
-        with formatter.section("Commands"):
+        whole[1:1] = [(name, SUMMARIES[name]) for name in SHORT]
+        with formatter.section("From pictures to a proven int8 model, and more"):
             formatter.write_dl(whole)
         with formatter.section("Single steps, in a work folder"):
-            formatter.write_dl([(name, SUMMARIES[name]) for name in STEPS if name != "quantize"])
+            formatter.write_dl(
+                [(name, SUMMARIES[name]) for name in STEPS if name not in ("quantize", *SHORT)]
+            )
 
 
 @click.group(

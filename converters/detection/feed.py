@@ -84,13 +84,13 @@ class BoxFeed:
         self.data = pictures
         self._plan, self._crop = plan, crop
         self._anchors, self._classes = anchors, classes
-        self._batch = min(plan.batch, len(pictures))
+        self.batch = min(plan.batch, len(pictures))
         self._threads = threads
 
     @property
     def steps(self) -> int:
         """Batches an epoch."""
-        return len(self.data) // self._batch
+        return len(self.data) // self.batch
 
     def shown(self, index: int, epoch: int) -> Shown:
         """A picture as an epoch shows it; the seed, its index and the epoch's number alone decide."""
@@ -109,7 +109,7 @@ class BoxFeed:
         order = np.random.default_rng([self._plan.seed, number, 1]).permutation(len(self.data))
 
         def make(step: int) -> tuple[Array, Floats]:
-            rows = order[step * self._batch : (step + 1) * self._batch]
+            rows = order[step * self.batch : (step + 1) * self.batch]
             shown = [self.shown(int(index), number) for index in rows]
             truth = [matching.targets(self._anchors, one.boxes, one.class_id, self._classes) for one in shown]
             return np.stack([one.picture for one in shown]), np.stack(truth)

@@ -214,7 +214,7 @@ def _fit(
 ) -> dict[str, Any]:
     """Train and save; the step's figures."""
     from converters.detection import judging, learning, sheet
-    from converters.training import files, fit, jobs
+    from converters.training import files, fit, jobs, spread
     from converters.training.sheet import FILE
 
     names, plan = task.data.names, task.plan
@@ -230,7 +230,8 @@ def _fit(
     checkpoints = task.work.path(Path(task.out).stem)
     shared: Any = {"mark": task.mark, "judge": judge, "new": new or tuple(_heads(model)), "metrics": ()}
     learns: Any = {"trainer": learning.BoxTrainer, "loss": learning.loss}
-    fitted = fit.fit(model, feed, plan, checkpoints, report, **shared, **learns)
+    share = spread.shared(feed, feed.batch)
+    fitted = fit.fit(model, share, plan, checkpoints, report, **shared, **learns)
     network = task.options["network"] or Path(task.options["model"]).stem
     note = {"names": names, "network": network, "resize": task.options["resize"]}
     target = task.work.path(task.out)

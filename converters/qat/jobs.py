@@ -12,7 +12,7 @@ from converters.qat import folding, learnt, simulate
 from converters.qat.learnt import BEFORE, RANGES
 from converters.shrinking import Shrinking, said_of
 from converters.steps.base import Report
-from converters.training import files
+from converters.training import files, processor
 from converters.work import Work
 from edgecam.errors import UsageError
 
@@ -34,7 +34,7 @@ def qat(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out
     """
     _check(options)
     folder = Work(Path(work))
-    task = Shrinking(folder, options, report)
+    task = Shrinking(folder, {**options, "precision": "float32"}, report)
     folded = folding.fold(task.model)
     network = simulate.simulated(folded, options["momentum_of_ranges"])
     with report.progress("ranges of all tensors") as advance:
@@ -68,7 +68,7 @@ def qat(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    if options["precision"] != "float32":
+    if options["precision"] not in ("float32", processor.AUTO):
         raise UsageError(
             f"precision = {options['precision']}: rounding to int8 is simulated in float32", "leave it out"
         )

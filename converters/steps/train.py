@@ -31,6 +31,16 @@ BOXES = (
     Option("anchor_ratios", float, (), "Anchors' width by height; by the boxes if not said.", many=True),
     Option("crop", float, 0.5, "Share of pictures with boxes that are cropped around one of them."),
 )
+WHERE = (
+    Option(
+        "backend",
+        str,
+        "tensorflow",
+        "Of Keras; jax trains on several devices or hosts at once.",
+        choices=("tensorflow", "jax"),
+    ),
+    Option("devices", int, 0, "With jax: how many take a share of each batch; 0 for all."),
+)
 WEIGHTS = Option("weights", str, "", "Weights to begin with: a .keras or .h5 file, or imagenet.")
 SHARED = (
     Option("model", str, "", "The model."),
@@ -57,6 +67,7 @@ class TrainStep:
         *BOXES,
         WEIGHTS,
         *OPTIONS,
+        *WHERE,
         *SHARED,
     )
     always = False

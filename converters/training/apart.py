@@ -29,6 +29,9 @@ from edgecam.errors import EdgecamError
 
 log = logging.getLogger(__name__)
 
+TENSORFLOW = "tensorflow"
+#: options that say where a training runs, not what it learns: it goes on from its checkpoint on others
+PLACES = ("devices",)
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -47,34 +50,40 @@ def run_step(
     Raises:
         EdgecamError: as :func:`call`.
     """
+    learnt_by = {name: value for name, value in options.items() if name not in PLACES}
     arguments = {
         "work": str(work.root),
         "options": dict(options),
-        "mark": fingerprint(step.name, options, step.inputs(work, options)),
+        "mark": fingerprint(step.name, learnt_by, step.inputs(work, options)),
         "out": CHAIN[step.name],
     }
-    return call(function, arguments, report)
+    return call(function, arguments, report, backend=options.get("backend", TENSORFLOW))
 
 
-def call(function: str, arguments: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def call(
+    function: str, arguments: Mapping[str, Any], report: Report, *, backend: str = TENSORFLOW
+) -> dict[str, Any]:
     """Run a function and wait for it.
 
     Args:
         function: ``module:name``.
         arguments: JSON, given by name.
         report: hears what the function says.
+        backend: of Keras.
 
     Raises:
-        EdgecamError: what it raised; or TensorFlow is not installed, or the process died.
+        EdgecamError: what it raised; or TensorFlow or JAX is not installed, or the process died.
     """
     if importlib.util.find_spec("tensorflow") is None:
         raise EdgecamError("TensorFlow is not installed", "pip install 'edgecam[convert]'")
+    if backend == "jax" and importlib.util.find_spec("jax") is None:
+        raise EdgecamError("JAX is not installed", "pip install 'edgecam[jax]'")
     paths = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         # -P: a file in the current folder must not stand in for a module of the same name.
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "converters.training.child"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([_ROOT, *paths])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([_ROOT, *paths]), "KERAS_BACKEND": backend},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,

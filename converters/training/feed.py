@@ -140,13 +140,16 @@ class TrainFeed:
         plan: gives batch, balance, flip and seed.
         classes: outputs.
         threads: that decode, where pictures are not in memory.
+
+    Attributes:
+        batch: pictures in each batch.
     """
 
     def __init__(self, pictures: Pictures, plan: Plan, classes: int, threads: int = 2) -> None:
         self.pictures = pictures
         self.classes = classes
         self._plan = plan
-        self._batch = min(plan.batch, len(pictures))
+        self.batch = min(plan.batch, len(pictures))
         self._threads = 1 if pictures.cached else threads
         counts = np.bincount(pictures.classes, minlength=classes)
         self._weights = np.ones(classes, np.float32)
@@ -157,7 +160,7 @@ class TrainFeed:
     @property
     def steps(self) -> int:
         """Batches an epoch."""
-        return len(self.pictures) // self._batch
+        return len(self.pictures) // self.batch
 
     def order(self, number: int) -> Array:
         """Indices of the pictures of an epoch, in order."""
@@ -182,7 +185,7 @@ class TrainFeed:
         order, mirrored = self.order(number), self.mirrored(number)
 
         def make(step: int) -> Batch:
-            indices = order[step * self._batch : (step + 1) * self._batch]
+            indices = order[step * self.batch : (step + 1) * self.batch]
             x = self.pictures.take(indices)
             flipped = mirrored[indices]
             x[flipped] = x[flipped, :, ::-1]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from converters.steps.base import Report
-from converters.training import precision, state, trainers
+from converters.training import precision, rows, spread, state, trainers
 from converters.training.feed import Feed
 from converters.training.freeze import freeze, trainable_kept
 from converters.training.judging import Judge
@@ -130,6 +130,7 @@ class _Run:
     def run(self) -> Fitted:
         """All phases that are not done yet."""
         saved = self._saved()
+        spread.agreed("the epochs that are done", self.done.epochs)
         with trainable_kept(self.model):
             for phase in _phases(self.plan):
                 if self.done.epochs > phase.last:
@@ -159,6 +160,10 @@ class _Run:
             return None
         self.done = Fitted(**note["done"])
         self.report.line(f"training goes on after epoch {self.done.epochs} of {self.total}")
+        began = note.get("precision", self.plan.precision)
+        if began != self.plan.precision:
+            # Variables are float32 in either case: they fit. In the old one this machine might be very slow.
+            self.report.line(f"it goes on in {self.plan.precision}; it began in {began}")
         return arrays
 
     def _enter(self, phase: _Phase) -> None:
@@ -169,7 +174,9 @@ class _Run:
         self.trainer = self.makes(self.net, self.plan)
         steps = (phase.last - phase.first) * self.train.steps
         self.trainer.compile(
-            optimizer=optimizer(self.plan, steps, phase.rate), jit_compile=False, **self.compiled
+            optimizer=optimizer(self.plan, steps, phase.rate),
+            jit_compile=trainers.compiles(),
+            **self.compiled,
         )
         self.trainer.optimizer.build(self.trainer.trainable_variables)
 
@@ -184,10 +191,9 @@ class _Run:
         number = self.done.epochs
         began = time.monotonic()
         logs = self._steps(number)
-        row = _row(number, logs, float(self.trainer.optimizer.learning_rate), phase)
+        row = rows.row(number, logs, float(self.trainer.optimizer.learning_rate), phase.head)
         raw = state.values(self.net.variables)
-        if self.plan.ema:
-            self.trainer.optimizer.finalize_variable_values(self.trainer.trainable_variables)
+        self._average()
         precision.carry(self.net, self.model)
         if self.judge is not None:
             row["validation"] = dict(self.judge(self.model))
@@ -195,7 +201,7 @@ class _Run:
         row["seconds"] = round(time.monotonic() - began, 2)
         self.done.seconds = round(self.done.seconds + row["seconds"], 2)
         self.done.history.append(row)
-        self.report.line(_told(row, self.total))
+        self.report.line(rows.told(row, self.total))
         self._note_best(row)
         if self.plan.ema:
             state.assign(self.net.variables, raw)
@@ -205,14 +211,23 @@ class _Run:
         """Train an epoch; the means of its losses and metrics."""
         self.trainer.reset_metrics()
         logs: dict[str, float] = {}
+        mean = trainers.Mean()
         with self.report.progress(f"epoch {number + 1}/{self.total}") as advance:
             for step, batch in enumerate(self.train.epoch(number), 1):
                 found = self.trainer.train_on_batch(*batch, return_dict=True)
-                logs = {key: float(value) for key, value in found.items()}
+                logs = mean.of({key: float(value) for key, value in found.items()})
                 if not math.isfinite(logs["loss"]):
                     self._lost(number)
                 advance(step, self.train.steps)
         return logs
+
+    def _average(self) -> None:
+        """Give the network the moving average of its weights, where there is one."""
+        if self.plan.ema:
+            learnt = self.trainer.trainable_variables
+            self.trainer.optimizer.finalize_variable_values(learnt)
+            # On JAX weight and average are one array now, and a step gives its arrays away.
+            state.assign(learnt, state.values(learnt))
 
     def _lost(self, number: int) -> None:
         """The loss is no number: keep what was good."""
@@ -223,8 +238,7 @@ class _Run:
             raise EdgecamError(message, remedy)
         if self.trainer is not None and len(found[0]) == len(self._variables()):
             state.assign(self._variables(), found[0])
-            if self.plan.ema:
-                self.trainer.optimizer.finalize_variable_values(self.trainer.trainable_variables)
+            self._average()
             precision.carry(self.net, self.model)
         from converters.training.files import save_model
 
@@ -247,44 +261,15 @@ class _Run:
             self.report.line(f"stopped early: {self.done.stopped}")
 
     def _save(self) -> None:
-        note = {"mark": self.mark, "done": vars(self.done)}
+        note = {"mark": self.mark, "done": vars(self.done), "precision": self.plan.precision}
         state.write(self.folder / state.FILE, state.values(self._variables()), note)
 
     def _keep(self) -> None:
         """Leave in the model what is kept."""
-        if self.plan.ema:
-            self.trainer.optimizer.finalize_variable_values(self.trainer.trainable_variables)
+        self._average()
         precision.carry(self.net, self.model)
         self.done.kept = self.done.epochs
         best = state.read(self.folder / state.BEST) if self.plan.keep == "best" and self.done.best else None
         if best is not None and best[1]["mark"] == self.mark:
             state.assign(self.model.variables, best[0])
             self.done.kept = best[1]["epoch"]
-
-
-def _row(number: int, logs: Mapping[str, float], rate: float, phase: _Phase) -> dict[str, Any]:
-    """An epoch's line of the history."""
-    more = {key: value for key, value in logs.items() if math.isfinite(value)}
-    return {
-        "epoch": number + 1,
-        "accuracy": more.pop("categorical_accuracy", None),
-        "rate": rate,
-        "head": phase.head,
-        **more,
-    }
-
-
-def _told(row: Mapping[str, Any], total: int) -> str:
-    text = f"epoch {row['epoch']}/{total}: loss {row['loss']:.3f}"
-    if row["accuracy"] is not None:
-        text += f", right {100 * row['accuracy']:.1f}%"
-    seen = row.get("validation", {})
-    if "accuracy" in seen:
-        text += f"; validation: right {100 * seen['accuracy']:.1f}%, loss {seen['loss']:.3f}"
-        text += f", worst {seen['worst']} {100 * seen['worst_recall']:.0f}%"
-    elif "ap50" in seen:
-        text += f"; validation: AP50 {100 * seen['ap50']:.1f}%"
-        text += f", worst {seen['worst']} {100 * seen['worst_ap50']:.0f}%"
-    elif seen:
-        text += f"; validation: {seen['score']:.4f}"
-    return f"{text}; {row['seconds']:.0f} s"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.steps.base import Report
+from converters.training import processor, spread
 from converters.training.plan import Plan
 from converters.work import Work
 from edgecam.errors import UsageError
@@ -33,9 +34,11 @@ def train(report: Report, *, work: str, options: Mapping[str, Any], mark: str, o
     Returns:
         The step's figures.
     """
-    folder, plan = Work(Path(work)), Plan.from_options(options)
+    folder, plan = Work(Path(work)), processor.settled(Plan.from_options(options), report)
     begin(plan)
+    spread.begin(options, report)
     data = dataset(folder)
+    spread.agreed("the pictures", data.fingerprint)
     if data.task == "detect":
         from converters.detection import jobs as detection
 
@@ -50,9 +53,10 @@ def distill(report: Report, *, work: str, options: Mapping[str, Any], mark: str,
     """Train a network under a teacher; the step ``distill``. As :func:`train`."""
     from converters.training import distil
 
-    folder, plan = Work(Path(work)), Plan.from_options(options)
+    folder, plan = Work(Path(work)), processor.settled(Plan.from_options(options), report)
     begin(plan)
     data = dataset(folder)
+    refuse_boxes(data, "distill")
     path = options["teacher"] or options["model"]
     if not path:
         raise UsageError("no teacher is named", "--teacher FILE, or a step train before")
@@ -135,7 +139,8 @@ def _fit(
     judge = classifier_judge(feeds.validation, data.names) if feeds.validation else None
     checkpoints = folder.path(Path(out).stem)
     shared: Any = {"mark": mark, "judge": judge, "new": new or ("logits",), "trainer": makes}
-    fitted = fit(model, feeds.train, plan, checkpoints, report, **shared)
+    feed = spread.shared(feeds.train, feeds.train.batch)
+    fitted = fit(model, feed, plan, checkpoints, report, **shared)
     note = {"names": data.names, "network": options["network"], "resize": options["resize"]}
     files.save_model(model, folder.path(out), note)
     files.remove(checkpoints)
@@ -145,8 +150,12 @@ def _fit(
 
 
 def begin(plan: Plan) -> None:
-    """Seeds and threads of TensorFlow, before anything else is done with it."""
+    """Seeds and threads, before anything else is done with TensorFlow or JAX."""
     import keras
+
+    keras.utils.set_random_seed(plan.seed)
+    if keras.backend.backend() != "tensorflow":
+        return
     import tensorflow as tf
 
     threads = plan.threads or os.cpu_count() or 1
@@ -156,7 +165,6 @@ def begin(plan: Plan) -> None:
     except RuntimeError:  # it has started already: in a test
         pass
     tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(plan.seed)
 
 
 def dataset(work: Work) -> Any:
@@ -171,6 +179,19 @@ def dataset(work: Work) -> Any:
     if not path.exists():
         raise UsageError(f"{work.root} holds no pictures yet", "run the step data first")
     return Dataset.from_json(path.read_text(encoding="utf-8"))
+
+
+def refuse_boxes(data: Any, steps: str) -> None:
+    """
+    Raises:
+        UsageError: the pictures have boxes.
+    """
+    if data.task == "detect":
+        raise UsageError(
+            f"{steps} work on classifiers, these pictures have boxes: a detector's boxes and scores are"
+            " judged and taught in another way",
+            "train a smaller detector instead: --width 0.5, or a smaller --input-size",
+        )
 
 
 def doubts(data: Any) -> list[str]:

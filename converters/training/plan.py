@@ -13,7 +13,7 @@ OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "triangular", "constant")
 BALANCES = ("none", "sample", "weights")
 KEPT = ("last", "best")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Plan:
         keep: ``last`` or ``best`` weights by the score on validation pictures.
         seed: of everything that is random.
         precision: ``bfloat16`` computes in 16 bits and keeps weights in 32: twice as fast on processors that
-            have instructions for it, slower on others.
+            have instructions for it, many times slower on others; ``auto`` takes it only on the former, see
+            :mod:`converters.training.processor`.
         threads: 0 for all cores.
         cache_mb: decoded pictures up to this size stay in memory, otherwise they are decoded anew.
         flip: mirror half of the pictures, in the next epoch the other half.
@@ -161,7 +162,7 @@ _HELP = {
     "patience": ("Epochs without a better score before it ends; 0 for never.", ()),
     "keep": ("Weights to keep: of the last epoch, or of the best on validation pictures.", KEPT),
     "seed": ("Of everything that is random.", ()),
-    "precision": ("Of the computation; bfloat16 is faster where the processor knows it.", PRECISIONS),
+    "precision": ("Of the computation; auto is bfloat16 where the processor knows it.", PRECISIONS),
     "threads": ("Of the processor; 0 for all.", ()),
     "cache_mb": ("Decoded pictures up to this size stay in memory.", ()),
     "flip": ("Mirror half of the pictures.", ()),

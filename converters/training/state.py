@@ -50,8 +50,8 @@ def read(path: Path) -> tuple[list[Array], dict[str, Any]] | None:
 
 
 def values(variables: Sequence[Any]) -> list[Array]:
-    """Of Keras variables."""
-    return [np.asarray(variable.numpy()) for variable in variables]
+    """Of Keras variables; copies."""
+    return [np.array(variable.numpy()) for variable in variables]
 
 
 def assign(variables: Sequence[Any], arrays: Sequence[Array]) -> None:

@@ -17,15 +17,30 @@ class Changing:
     def prepare(self, plan: Plan, channels: int) -> None:
         """Make the layers that change pictures."""
         self.augment = Augment(plan, channels, name="augment")
+        if compiles():
+            # Only TensorFlow's own way to transform pictures cannot be compiled by XLA.
+            for layer in self.augment.steps:
+                layer.supports_jit = True
         self.mixup = Mixup(plan.mixup, plan.seed * 1000 + 29, name="mixup") if plan.mixup else None
 
-    def train_step(self, data: Any) -> Any:
-        """One step on (x, y) or (x, y, weight); see ``keras.Model.train_step``."""
+    def train_step(self, *given: Any) -> Any:
+        """One step on (x, y) or (x, y, weight); see ``keras.Model.train_step``. JAX gives the state of all
+        variables first and wants the new one back."""
+        *state, data = given
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not state:
+            return super().train_step((*self._changed(x, y), weight))  # type: ignore[misc]
+        trainable, others, *rest = state[0]
+        mine = self.non_trainable_variables  # type: ignore[attr-defined]
+        with keras.StatelessScope(state_mapping=list(zip(mine, others, strict=True))) as scope:
+            x, y = self._changed(x, y)
+        moved = [scope.get_current_value(variable) for variable in mine]
+        others = [old if new is None else new for old, new in zip(others, moved, strict=True)]
+        return super().train_step((trainable, others, *rest), (x, y, weight))  # type: ignore[misc]
+
+    def _changed(self, x: Any, y: Any) -> tuple[Any, Any]:
         x = self.augment(keras.ops.cast(x, "float32"), training=True)
-        if self.mixup is not None:
-            x, y = self.mixup(x, y)
-        return super().train_step((x, y, weight))  # type: ignore[misc]
+        return (x, y) if self.mixup is None else self.mixup(x, y)
 
 
 class Trainer(Changing, keras.Model):  # type: ignore[misc]
@@ -43,3 +58,26 @@ class Trainer(Changing, keras.Model):  # type: ignore[misc]
 def loss(plan: Plan) -> Any:
     """Cross entropy of logits with smoothed labels."""
     return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=plan.smoothing)
+
+
+def compiles() -> bool:
+    """Whether XLA compiles a step: it is what JAX lives by; TensorFlow on a processor is faster without."""
+    return bool(keras.backend.backend() == "jax")
+
+
+class Mean:
+    """Losses and metrics of an epoch. TensorFlow adds them up over its batches, which are of equal size; JAX
+    begins anew with each batch."""
+
+    def __init__(self) -> None:
+        self._adds_up = keras.backend.backend() != "jax"
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def of(self, logs: dict[str, float]) -> dict[str, float]:
+        """The mean so far, with the logs of another batch."""
+        if self._adds_up:
+            return logs
+        self._count += 1
+        self._sums = {key: self._sums.get(key, 0.0) + value for key, value in logs.items()}
+        return {key: value / self._count for key, value in self._sums.items()}

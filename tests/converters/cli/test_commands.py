@@ -36,7 +36,9 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["run", "--help"], ["quantize", "--help"]])
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["--version"], ["run", "--help"], ["quantize", "--help"], ["train", "--help"]]
+)
 def test_help_loads_nothing_heavy(argv: list[str]) -> None:
     script = (
         f"from converters.cli.app import cli\nfrom edgecam.cli.app import execute\n"
@@ -81,6 +83,16 @@ def test_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["quantize", "m.keras", "--data", "."], 2, "m.keras does not exist: name a Keras model"),
         (["quantize", ".", "--data", ".", "--recipes", "int9"], 2, "did you mean 'int8'"),
         (["quantize", ".", "--data", ".", "--preprocess", "resnet52"], 2, "did you mean 'resnet50'"),
+        (["train"], 2, "no pictures: edgecam-convert train --data PICTURES, or --work FOLDER"),
+        (["train", "--data", "nowhere"], 2, "nowhere does not exist"),
+        (["train", "--work", "nowhere"], 2, "is not a work folder"),
+        (["train", "--work", "w", "--recipes", "int8"], 2, "--recipes is for a run from pictures"),
+        (["train", "--data", ".", "--weights", "gone.keras"], 2, "gone.keras does not exist"),
+        (["train", "--data", ".", "--network", "vgg"], 2, "'vgg' is not one of"),
+        (["distill", "--data", "."], 2, "no teacher is named: add --teacher FILE"),
+        (["distill", "--data", ".", "--model", "t.keras"], 2, "no student is named: add --network NAME"),
+        (["prune", "--data", "."], 2, "no model is named: edgecam-convert prune --model FILE"),
+        (["qat", "--data", ".", "--model", "gone.keras"], 2, "gone.keras does not exist"),
     ],
 )
 def test_wrong_command_lines(
@@ -151,3 +163,31 @@ def test_the_class_histogram_is_drawn_on_a_terminal(pictures: Path, tmp_path: Pa
     text = shown.decode()
     assert "────" in text
     assert all(word in text for word in ("class", "cat", "dog", "validation", "█"))
+
+
+@pytest.mark.parametrize(
+    ("module", "argv", "said"),
+    [
+        ("jax", ["run", "r.toml"], "JAX is not installed: pip install 'edgecam[jax]'"),
+    ],
+)
+def test_without_ray_or_jax_the_remedy_is_named(
+    module: str,
+    argv: list[str],
+    said: str,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    find = __import__("importlib.util").util.find_spec
+    found = {module: None, "tensorflow": find("numpy")}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: found[name] if name in found else find(name))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.toml").write_text(
+        "data = 'pictures'\n[[step]]\nrun = 'data'\n"
+        "[[step]]\nrun = 'train'\nnetwork = 'cnn'\nbackend = 'jax'\n"
+    )
+    assert convert(*argv) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"edgecam-convert: {said}"
+    assert not list(tmp_path.glob("*/trained*"))

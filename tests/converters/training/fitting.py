@@ -1,7 +1,7 @@
 """One small training in a process of its own: ``python -m tests.converters.training.fitting FOLDER JSON``.
 
-JSON holds fields of the plan, and ``kill``: (epoch, step) at which the process kills itself. The
-weights go to ``FOLDER/weights.npz``, the history to standard output.
+JSON holds fields of the plan, ``pictures``, how many, and ``kill``: (epoch, step) at which the process
+kills itself. The weights go to ``FOLDER/weights.npz``, the history to standard output.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def main(folder: Path, settings: dict[str, Any]) -> None:
     from converters.training import jobs, networks
     from converters.training.fit import fit
 
-    kill = settings.pop("kill", None)
+    kill, pictures = settings.pop("kill", None), settings.pop("pictures", 120)
     plan = Plan(**settings)
     jobs.begin(plan)
     model = networks.build("plain", 3, widths=(8, 8, 8), dropout=0.2)
-    feed: Any = TrainFeed(Memory(), plan, 3)  # type: ignore[arg-type]
+    feed: Any = TrainFeed(Memory(pictures), plan, 3)  # type: ignore[arg-type]
     if kill:
         feed = Deadly(feed, *kill)
     done = fit(model, feed, plan, folder, Remembering(), mark="test")

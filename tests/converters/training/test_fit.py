@@ -64,6 +64,8 @@ def fitting(folder: Path, **settings: Any) -> tuple[int, list[float], list[np.nd
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, precision: str) -> None:
     settings = {**EVERYTHING, "precision": precision}
+    if precision == "bfloat16":  # slow on processors that do not know it
+        settings |= {"pictures": 20, "batch": 10}
     code, losses, weights = fitting(tmp_path / "whole", **settings)
     assert code == 0
     assert fitting(tmp_path / "killed", **settings, kill=(2, 1))[0] == -9
@@ -241,3 +243,32 @@ def test_the_rate_rises_and_falls(kind: str) -> None:
         assert (np.diff(rates[25:]) < 0).all()
         assert rates[-1] == pytest.approx(0.004)
     assert float(OneCycle(**made.get_config())(7)) == rates[7]
+
+
+def test_a_training_moved_to_a_machine_of_another_precision_goes_on(tmp_path: Path) -> None:
+    """What ``auto`` does where a checkpoint meets another processor."""
+    import keras
+
+    class Ended(TrainFeed):
+        def epoch(self, number: int) -> Iterator[Any]:
+            if number == 1:
+                raise KeyboardInterrupt
+            yield from super().epoch(number)
+
+    plan = replace(SMALL, epochs=2, batch=10, ema=0.8)
+    pictures: Any = Memory(20)
+    begun = replace(plan, precision="bfloat16")
+    keras.utils.set_random_seed(1)
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), begun, tmp_path, feed=Ended(pictures, begun, 3))
+    done, report = train(network(), plan, tmp_path, feed=TrainFeed(pictures, plan, 3))
+    assert report.lines[:2] == [
+        "training goes on after epoch 1 of 2",
+        "it goes on in float32; it began in bfloat16",
+    ]
+    keras.utils.set_random_seed(1)
+    straight, _ = train(network(), plan, tmp_path / "straight", feed=TrainFeed(pictures, plan, 3))
+    # Rounding apart it is the same training: the rate has gone on falling, the optimizer has its moments.
+    assert [row["rate"] for row in done.history] == [row["rate"] for row in straight.history]
+    for row, other in zip(done.history, straight.history, strict=True):
+        assert row["loss"] == pytest.approx(other["loss"], rel=0.1)

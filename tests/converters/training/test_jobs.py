@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from converters import steps
+from converters.average_precision import Truth
 from converters.data.entries import Problem
 from converters.dataset import Dataset, Sample
+from converters.job import Job
+from converters.runner import complete
 from converters.training import jobs
+from converters.work import Work
+from edgecam.errors import UsageError
+from tests.converters.training.pictures import Remembering
 
 
 def data(counts: tuple[int, ...], *problems: Problem) -> Dataset:
@@ -33,3 +43,20 @@ def test_classes_of_the_same_pictures_are_said() -> None:
     assert jobs.doubts(data((40, 40, 40), *near)) == []
     (doubt,) = jobs.doubts(data((40, 40, 40), *near, exact))
     assert doubt.startswith("3 pictures are of 'cat' and 'dog' at once")
+
+
+@pytest.mark.convert
+@pytest.mark.parametrize("name", ["distill", "prune", "qat"])
+def test_what_is_for_classifiers_says_so_of_boxes(tmp_path: Path, name: str) -> None:
+    from converters.pruning.jobs import prune
+    from converters.qat.jobs import qat
+
+    truth = Truth(np.zeros((1, 4), np.float32), np.zeros(1, np.int32))
+    boxes = (Sample(Path("a.png"), -1, truth),)
+    work = Work(tmp_path)
+    work.write("data.json", Dataset("detect", ("cat", "dog"), boxes, (), boxes).to_json().encode())
+    options = complete(steps.load(name), Job(model="detector.keras"), {"threads": 1})
+    job = {"distill": jobs.distill, "prune": prune, "qat": qat}[name]
+    with pytest.raises(UsageError, match=r"work on classifiers, these pictures have boxes: .*--width"):
+        job(Remembering(), work=str(tmp_path), options=options, mark="", out=f"{name}.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["data.json"]

@@ -24,12 +24,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 _LONGEST = 1000
 
 
 def _line(text: str) -> str:
-    """One line of bearable length, whatever a file or a server put into it: nothing that steers a terminal."""
+    """One line of bearable length with nothing that steers a terminal, whatever a file put into it."""
     clean = "".join(c if c.isprintable() else " " for c in text)
     half = _LONGEST // 2  # what is wrong stands at the beginning or at the end
     return clean if len(clean) <= _LONGEST else f"{clean[:half]}...{clean[-half:]}"

@@ -1,8 +1,8 @@
 """The loop that examples show: read a frame, resize it, run the interpreter, look at the answer, again.
 
 Written after the pattern of TensorFlow Lite's examples for Raspberry Pi (capture with OpenCV, one thread);
-other interpreters may stand in the same place. Prints a line for each result: its frame's number and the monotonic
-time. Knows nothing of edgecam, so that it runs in any environment.
+other interpreters may stand in the same place. Prints a line for each result: its frame's number and the
+monotonic time. Knows nothing of edgecam, so that it runs in any environment.
 """
 
 from __future__ import annotations

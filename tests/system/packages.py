@@ -67,10 +67,25 @@ def foreign(version: tuple[int, int], processor: str) -> list[str]:
     return options + [word for name in PLATFORMS for word in ("--platform", f"{name}_{processor}")]
 
 
-def wheel(folder: Path) -> Path:
+def wheel(folder: Path, source: Path = ROOT) -> Path:
     """edgecam's own wheel, made of the repository as it is."""
-    _pip("wheel", "--no-deps", "--wheel-dir", folder, ROOT)
+    _pip("wheel", "--no-deps", "--wheel-dir", folder, source)
     return next(folder.glob("edgecam-*.whl"))
+
+
+def newer(folder: Path, version: str) -> Path:
+    """The same as a release of another number."""
+    source = folder / "source"
+    source.mkdir()
+    for name in ("edgecam", "converters", "models", "systemd"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    package = source / "edgecam/__init__.py"
+    text, changed = re.subn(r'__version__ = ".*"', f'__version__ = "{version}"', package.read_text())
+    assert changed == 1
+    package.write_text(text)
+    return wheel(folder, source)
 
 
 def install_wheel(path: Path, target: Path) -> None:

@@ -8,6 +8,7 @@
 #   make convert-env               the workstation's environment with TensorFlow, in .venv-convert
 #   make mediapipe-env             the environment in which tests ask MediaPipe, in .venv-mediapipe
 #   make models                    build the bundled models again
+#   make lock / sbom / audit       for a release: packages with hashes, a list of all parts, known holes in them
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -16,7 +17,7 @@ ARGS   ?=
 # Several tests wait for real servers more than they compute: a little over one a core.
 JOBS   ?= auto
 
-.PHONY: help run env test test-system lint convert-env mediapipe-env models clean
+.PHONY: help run env test test-system lint convert-env mediapipe-env models lock sbom audit clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -51,6 +52,15 @@ mediapipe-env:
 
 models: $(VENV)/.run-ready
 	@$(BIN)/python -m converters.bundled
+
+lock:
+	@$(BIN)/python scripts/lock.py
+
+sbom: $(VENV)/.run-ready
+	@mkdir -p dist && $(BIN)/python scripts/sbom.py dist/edgecam.cdx.json && echo dist/edgecam.cdx.json
+
+audit:
+	@$(BIN)/python scripts/audit.py
 
 clean:
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -16,7 +16,8 @@ _USERINFO = re.compile(r"(?<=://)(?:[^/?#]*|[^/?#@:]*:(?!\d+(?:[/?#]|$))\S*)@")
 _QUERY_TO_END = re.compile(rf"(?i)({_NAMES}=).*?(?=&|_channel=|$)")
 # With many services the path of a webhook is all that one must know.
 _HOOK_PATH = re.compile(r"(?i)^(webhook:https?://[^/?#]*/)[^?#]+")
-_WORD_USERINFO = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/?#@:]*:(?!\d+(?:[\s/?#]|$))\S*)@")
+# Not what an error's remedy says of how to write one.
+_WORD_USERINFO = re.compile(r"(?<=://)(?!USER:PASSWORD@)(?:[^\s/?#]*|[^\s/?#@:]*:(?!\d+(?:[\s/?#]|$))\S*)@")
 _WORD_QUERY = re.compile(rf"(?i)(\b{_NAMES}=)[^\s&'\"]+")
 _HEADER = re.compile(r"(?i)\b((?:Bearer|Basic|Digest) +)[^\s'\"]+")
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from edgecam import __version__, journal
+from edgecam import __version__, journal, redact
 from edgecam.cli.base import CONTEXT, common_options
 from edgecam.errors import EdgecamError
 
@@ -119,7 +119,8 @@ def execute(argv: Sequence[str], command: click.Group = cli, prog: str = "edgeca
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return fail(f"cannot write the output ({error.strerror})", 1, debug, prog)
         hint = "" if debug else "; run it again with --debug and report what it prints"
-        return fail(f"unexpected error: {type(error).__name__}: {error}{hint}", 1, debug, prog)
+        what = redact.line(f"{type(error).__name__}: {error}")
+        return fail(f"unexpected error: {what}{hint}", 1, debug, prog)
 
 
 def fail(message: str, code: int, debug: bool, prog: str) -> int:

@@ -81,6 +81,8 @@ def test_strange_text_fits_one_line_of_a_terminal(text: str) -> None:
 
 
 def test_the_log_takes_secrets_out_of_what_libraries_say() -> None:
+    remedy = "wrong password: write rtsp://USER:PASSWORD@cam/..."
+    assert redact.line(remedy) == remedy
     record = logging.LogRecord("x", 30, "", 1, "cannot reach %s", ("rtsp://ann:pw@cam/1?token=abc",), None)
     assert redact.Filter().filter(record)
     assert record.getMessage() == "cannot reach rtsp://***@cam/1?token=***"

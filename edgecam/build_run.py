@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgecam import build_model, build_privacy, build_slots, identity, regulator
+from edgecam import build_fleet, build_model, build_privacy, build_slots, identity, regulator
 from edgecam.analysis import Analysis
 from edgecam.board import Board
 from edgecam.build_ends import SIZED, Report, create_sinks, make_source, source_uri
@@ -15,6 +15,7 @@ from edgecam.changeover import Changeover
 from edgecam.config import Settings
 from edgecam.config_edit import Editor
 from edgecam.control import Controls
+from edgecam.fleet.agent import Agent
 from edgecam.governor import Limits
 from edgecam.model import Model
 from edgecam.overlay import Overlay
@@ -35,6 +36,7 @@ class Parts:
         sized: the source can be asked for a size.
         slot: file of the installed model that stands for the one in the settings, or None.
         keeper: of installed models, None where there are none.
+        agent: takes commands of the fleet, None where the settings want none.
     """
 
     settings: Settings
@@ -43,6 +45,7 @@ class Parts:
     sized: bool = False
     slot: Path | None = None
     keeper: Keeper | None = None
+    agent: Agent | None = None
     pipeline: Pipeline | None = None
     capture: Capture | None = None
 
@@ -79,6 +82,8 @@ class Parts:
         return self.load(None) if self.keeper is None else self.keeper.first()
 
     def close(self) -> None:
+        if self.agent is not None:
+            self.agent.close()
         self.changeover.close()
         if self.keeper is not None:
             self.keeper.close()
@@ -153,6 +158,7 @@ def run_once(
         privacy.bare = lambda: controls.veiled is False
     overlay = Overlay(status=settings.status_line, scene=settings.scene)
     regulated = parts.regulator(capture.source)
+    device = settings.device_id or identity.default_device_id()
     pipeline = parts.pipeline = Pipeline(
         capture,
         model,
@@ -163,7 +169,7 @@ def run_once(
             duration=settings.duration,
             scene=settings.scene,
             editing=editor,
-            device_id=settings.device_id or identity.default_device_id(),
+            device_id=device,
             controls=controls,
         ),
         report=report,
@@ -180,6 +186,7 @@ def run_once(
     ):
         pipeline.impaired["engine"] = "the accelerator cannot be used, the CPU does its work"
     try:
+        parts.agent = build_fleet.start(settings, device, parts.keeper, report)
         with service.running(pipeline):
             return pipeline.run()
     finally:

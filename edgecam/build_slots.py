@@ -37,7 +37,7 @@ def make(
     """The keeper of a live run; None where nobody has ever installed a model and no service is run, and where
     another run has the folder."""
     place = folder(settings)
-    if not (settings.slots or os.environ.get("STATE_DIRECTORY") or place.is_dir()):
+    if not (settings.slots or settings.fleet or os.environ.get("STATE_DIRECTORY") or place.is_dir()):
         return None
     keeper = Keeper(Store(place), settings.model, load, report, int(settings.slot_memory * MB), used)
     return keeper if keeper.open() else None

@@ -40,3 +40,15 @@ class SlotSettings:
         "Megabytes that a model installed beside the running one may take; 0 for what is free",
         "MB",
     )
+    fleet: str | None = setting(
+        None,
+        Text("yes, or a broker's address"),
+        SLOTS,
+        "Take models over MQTT: yes for the broker of the mqtt: sink, or mqtt://BROKER, see docs/fleet.md",
+        "yes|URI",
+        uri=True,
+        example="yes",
+    )
+    fleet_unsigned: bool = setting(
+        False, Switch(), SLOTS, "Take models from the fleet that no trusted key has signed"
+    )

@@ -146,12 +146,7 @@ def verify(data: bytes, signature: Signature, keys: Sequence[PublicKey], name: s
         SignatureError: no such key is trusted, or the signature does not fit the file.
         EdgecamError: PyNaCl is missing.
     """
-    key = next((key for key in keys if key.id == signature.key_id), None)
-    if key is None:
-        raise SignatureError(
-            f"{name} is signed by {signature.key_name}, which is not trusted here",
-            "put that key's .pub file into /etc/edgecam/trusted.d if you trust it",
-        )
+    key = find_key(signature, keys, name)
     nacl = _nacl()
     content = hashlib.blake2b(data).digest() if signature.hashed else data
     check = nacl.signing.VerifyKey(key.key)
@@ -163,6 +158,21 @@ def verify(data: bytes, signature: Signature, keys: Sequence[PublicKey], name: s
             f"{name} is not what {key.name} has signed: it was changed or is damaged",
             "fetch the model and its signature again",
         ) from None
+    return key
+
+
+def find_key(signature: Signature, keys: Sequence[PublicKey], name: str) -> PublicKey:
+    """The key that a signature names.
+
+    Raises:
+        SignatureError: no such key is trusted.
+    """
+    key = next((key for key in keys if key.id == signature.key_id), None)
+    if key is None:
+        raise SignatureError(
+            f"{name} is signed by {signature.key_name}, which is not trusted here",
+            "put that key's .pub file into /etc/edgecam/trusted.d if you trust it",
+        )
     return key
 
 

@@ -46,12 +46,13 @@ RANKS = {
     "slots": 10,
     "fleet": 11,
     "build_slots": 11,
-    "build_run": 12,
-    "build": 13,
-    "install": 14,
-    "doctor": 14,
-    "cli": 15,
-    "__main__": 16,
+    "build_fleet": 12,
+    "build_run": 13,
+    "build": 14,
+    "install": 15,
+    "doctor": 15,
+    "cli": 16,
+    "__main__": 17,
 }
 HEAVY = ("cv2", "tensorflow", "keras", "picamera2", "paho", "numpy", "PIL", "rich", "uvicorn", "starlette")
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "devices": "List cameras, accelerators and interpreters.",
     "doctor": "Say what is wrong with this machine or the settings.",
     "model": "List, inspect, fetch, verify and install models.",
+    "fleet": "See and change many devices over one MQTT broker.",
     "bench": "Measure how fast a model runs here.",
     "service": "Run at every start of this machine, as a service.",
     "web": "Say who may open the page: passwords and tokens.",

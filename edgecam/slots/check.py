@@ -114,11 +114,22 @@ def signed_by(data: bytes, signature: str, rules: Rules, title: str) -> str:
                 "edgecam-convert sign, and bring the .minisig along",
             )
         return ""
+    parsed = trusted(signature, rules, title)
+    return "" if parsed is None else minisign.verify(data, parsed, rules.keys, title).name
+
+
+def trusted(signature: str, rules: Rules, title: str) -> minisign.Signature | None:
+    """A signature by a trusted key, not held against the file yet; None where no key is trusted or asked for.
+
+    Raises:
+        SignatureError: it is by another key, or no signature.
+    """
     parsed = minisign.parse_signature(signature, f"the signature of {title}")
     if not rules.keys and not rules.signed:
         log.warning("%s is signed by %s, but no key is trusted here: not checked", title, parsed.key_name)
-        return ""
-    return minisign.verify(data, parsed, rules.keys, title).name
+        return None
+    minisign.find_key(parsed, rules.keys, title)
+    return parsed
 
 
 def _inspect(store: Store, digest: str, rules: Rules, title: str, allowed: int) -> Slot:

@@ -29,6 +29,7 @@ class Keeper:
         memory: bytes that a model may take beside the running one, 0 for what is free.
 
     Attributes:
+        store: as given.
         used: told the file of the model in use when it changes, None for what the settings name.
     """
 
@@ -42,7 +43,7 @@ class Keeper:
         used: Callable[[Path | None], None] = lambda path: None,
     ) -> None:
         self.used = used
-        self._store = store
+        self.store = store
         self._desk = Desk(store)
         self._base = base
         self._load = load
@@ -57,13 +58,13 @@ class Keeper:
     def open(self) -> bool:
         """Claim the folder; False if another run has it, or it cannot be written."""
         try:
-            self._store.make()
-            self._claim = self._store.claim()
+            self.store.make()
+            self._claim = self.store.claim()
         except OSError as error:
-            log.debug("no installed models: %s (%s)", self._store.folder, error)
+            log.debug("no installed models: %s (%s)", self.store.folder, error)
             return False
         if self._claim is None:
-            self._report(f"another run uses {self._store.folder}: models cannot be changed in this one")
+            self._report(f"another run uses {self.store.folder}: models cannot be changed in this one")
         return self._claim is not None
 
     def first(self) -> Model:
@@ -72,11 +73,11 @@ class Keeper:
         Raises:
             EdgecamError: neither an installed one nor the one in the settings can be used.
         """
-        state = self._store.read()
+        state = self.store.read()
         if state.active and state.base != self._base:
             self._report(f"the settings name {self._base} now: slot {state.name(state.active)} is not used")
             return self._load(None)
-        wanted, state = state.active, self._store.change(lambda state: state.start())
+        wanted, state = state.active, self.store.change(lambda state: state.start())
         while True:
             if state.active != wanted:
                 why = state.refused.get(wanted, "")
@@ -89,7 +90,7 @@ class Keeper:
                 if not wanted:
                     raise
                 why = str(error)
-                state = self._store.change(lambda state, why=why: state.fail(why))  # type: ignore[misc]
+                state = self.store.change(lambda state, why=why: state.fail(why))  # type: ignore[misc]
                 continue
             self._first = wanted
             self.used(self._file(wanted))
@@ -98,7 +99,7 @@ class Keeper:
     def attach(self, runs: Runs) -> None:
         """The run begins."""
         self._runs = runs
-        if self._store.read().trial is not None and self._first:
+        if self.store.read().trial is not None and self._first:
             self._begin(Order.new("activate", self._first), self._first, resumed=True)
 
     def close(self) -> None:
@@ -130,7 +131,7 @@ class Keeper:
             self._take(order, status)
 
     def _take(self, order: Order, status: Status) -> None:
-        state = self._store.read()
+        state = self.store.read()
         active, previous = (state.active, state.previous) if state.base == self._base else ("", "")
         wanted = previous if order.do == "rollback" else order.sha256
         self._order = order
@@ -145,7 +146,7 @@ class Keeper:
         assert self._runs is not None
         self._order = order
         self._change = Change(
-            order, wanted, self._base, self._store, self._make, self._runs, self._tell, resumed=resumed
+            order, wanted, self._base, self.store, self._make, self._runs, self._tell, resumed=resumed
         )
 
     def _make(self, sha256: str) -> Model:
@@ -156,21 +157,21 @@ class Keeper:
         """
         if not sha256:
             return self._load(None)
-        slot = self._store.read().slot(sha256)
-        wrong = self._store.intact(sha256)
+        slot = self.store.read().slot(sha256)
+        wrong = self.store.intact(sha256)
         if slot is None or wrong:
             raise ModelError(
                 f"slot {slot.name if slot else sha256[:12]}: {wrong or 'is not there'}", "install it"
             )
         if self._runs is not None:  # beside another one
             check.check_memory(slot.name, slot.need, self._memory)
-        return self._load(self._store.path(sha256))
+        return self._load(self.store.path(sha256))
 
     def _file(self, sha256: str) -> Path | None:
-        return self._store.path(sha256) if sha256 else None
+        return self.store.path(sha256) if sha256 else None
 
     def _tell(self, stage: Stage, message: str, figures: Mapping[str, Any]) -> None:
         self._desk.tell(Progress(self._order.id, stage, message, figures))
         if stage in ENDS or stage == "trial":
             self._report(f"the model stays: {message}" if stage == "refused" else message)
-            self.used(self._file(self._store.read().active))
+            self.used(self._file(self.store.read().active))

@@ -256,7 +256,7 @@ def calibration(dataset: Dataset, count: int, seed: int = 0) -> tuple[Sample, ..
 
 
 def calibration_warnings(dataset: Dataset, chosen: Sequence[Sample], *, others: bool = False) -> list[str]:
-    """What is likely to spoil a calibration on these pictures; one line each.
+    """What is likely to spoil a calibration on these pictures; one line each, with the class histogram.
 
     ``others`` than those of the data set, their classes not known.
     """
@@ -264,7 +264,13 @@ def calibration_warnings(dataset: Dataset, chosen: Sequence[Sample], *, others: 
     shown = [name for name, count in zip(dataset.names, counts, strict=True) if count]
     warnings = []
     if len(chosen) < MIN_CALIBRATION:
-        warnings.append(f"only {len(chosen)} calibration pictures: ranges may be too narrow, 100 are usual")
+        most = sorted(zip(counts, dataset.names, strict=True), key=lambda pair: -pair[0])[:6]
+        listed = ", ".join(f"{name} {count}" for count, name in most if count)
+        listed += ", ..." if len(shown) > len(most) else ""
+        of = f" ({listed})" if listed else ""
+        warnings.append(
+            f"only {len(chosen)} calibration pictures{of}: ranges may be too narrow, 100 are usual"
+        )
     if dataset.task == "classify" and len(shown) == 1 and not others:
         warnings.append(f"all calibration pictures are of one class, {shown[0]!r}: the others may be ruined")
     return warnings

@@ -256,7 +256,8 @@ def test_calibration_that_is_too_small_or_of_one_class(folder: Path) -> None:
     name = data.names[data.train[0].class_id]
     assert line == f"all calibration pictures are of one class, {name!r}: the others may be ruined"
     few = dataset.calibration_warnings(data, dataset.calibration(data, 12))
-    assert [line.partition(":")[0] for line in few] == ["only 12 calibration pictures"]
+    listed = ", ".join(f"{name} 4" for name in data.names)
+    assert few == [f"only 12 calibration pictures ({listed}): ranges may be too narrow, 100 are usual"]
     assert dataset.calibration_warnings(data, dataset.calibration(data, 50)) == []
 
 

@@ -49,9 +49,9 @@ def printable(text: str, most: int = 200) -> str:
 
 
 class Filter(logging.Filter):
-    """Takes secrets out of log records, those of libraries and of errors included."""
+    """Takes secrets and what steers terminals out of log records, those of libraries included."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        record.msg, record.args = line(message), None
+        record.msg, record.args = printable(line(message), 4000), None
         return True

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 
 import edgecam
 from edgecam.errors import SourceError, SourceLostError, UsageError
+from edgecam.redact import printable
 from edgecam.registry import parse_uri
 from edgecam.sources.auth import authorization
 from edgecam.sources.network import DEFAULT_PORTS, Address, address, connect, refusal
@@ -134,7 +135,7 @@ def _request(to: Address, login: str, timeout: float, verify: bool) -> HttpStrea
 def _redirected(to: Address, location: str) -> Address:
     uri = parse_uri(urljoin(to.bare, location))
     if uri.scheme not in {"http", "https"}:
-        raise SourceError(f"the camera at {to.at} sends us to {uri.safe}", "use that address")
+        raise SourceError(f"the camera at {to.at} sends us to {printable(uri.safe)}", "use that address")
     new = address(uri)
     same = (new.host, new.port) == (to.host, to.port) or (new.host == to.host and new.scheme == "https")
     return replace(new, user=to.user, password=to.password) if same else new

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import re
 import socket
 import ssl
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from edgecam.errors import SourceError, UsageError
+from edgecam.redact import printable
 from edgecam.registry import URI
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
@@ -141,9 +141,10 @@ def refusal(to: Address, status: int, reason: str) -> SourceError:
         return SourceError(
             f"the camera at {to.at} has no stream {path_of(to)}", "look up the path in its manual or settings"
         )
-    return SourceError(f"the camera at {to.at} answers {status} {reason}".rstrip(), "see its own log")
+    words = printable(reason, 80)  # the camera's own: it must not steer a terminal
+    return SourceError(f"the camera at {to.at} answers {status} {words}".rstrip(), "see its own log")
 
 
 def path_of(to: Address) -> str:
     """The target, fit to be shown: what looks like a secret in its query is hidden."""
-    return URI(to.scheme, "", {}, re.sub(r"[\x00-\x1f]", "", to.target)).safe
+    return printable(URI(to.scheme, "", {}, to.target).safe)

@@ -103,7 +103,7 @@ def install(
     if rollback:
         return carry_out(instance, plan.back(instance.layout), dry_run, timeout)
     text = doorkeeper.with_listen(settings_text(instance, config_file), listen)
-    settings = checks.of_text(instance.config, text)
+    settings = checks.of_text(config_file or instance.config, text)
     checks.settings(instance, settings)
     page = doorkeeper.Page(settings, instance.layout)
     environment = Environment(instance.layout, service_python())

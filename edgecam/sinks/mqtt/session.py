@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WINDOW = 20  # entries of the outbox that may be on their way
+_MOST_FLYING = 5 * WINDOW  # messages of any kind, over which no state is sent: only its newest counts
 _ANY_SIZE = 1 << 28  # bytes; MQTT's own bound of a message
 
 
@@ -107,7 +108,7 @@ class Session:
         while True:
             with mail.bell:
                 fresh, room = {}, WINDOW - len(self._flying)
-                if len(self._flying) < 5 * WINDOW:
+                if len(self._flying) < _MOST_FLYING:
                     fresh, mail.fresh = mail.fresh, {}
             self._note_arrived()
             for message in fresh.values():
@@ -121,7 +122,8 @@ class Session:
                     return self._lost
                 if mail.closing and self._may_go(bool(entries)):
                     return None
-                if not (entries or self._arrived or mail.fresh):
+                waits = bool(mail.fresh) and len(self._flying) < _MOST_FLYING
+                if not (entries or self._arrived or waits):
                     mail.bell.wait(0.05 if mail.closing else 1.0)
 
     def _may_go(self, more: bool) -> bool:

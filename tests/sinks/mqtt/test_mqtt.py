@@ -39,6 +39,7 @@ def test_what_is_said_of_a_run(broker: Broker, watcher: Subscriber) -> None:
         sink.push(seen(1, [("start", "e-1")]))
         until("the event came", lambda: ids(watcher) == ["e-1"])
         sink.push(seen(2, [("update", "e-1")], state="degraded", message="too hot"))
+        until("the state came", lambda: len(records(watcher, "edgecam/cam-1/state")) == 2)  # newest wins
         sink.push(seen(3, [("end", "e-1")]))
         until("the end came", lambda: len(ids(watcher)) == 3)
         until("the health came", lambda: records(watcher, "edgecam/cam-1/health"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -100,7 +101,10 @@ class Keeper:
         """The run begins."""
         self._runs = runs
         if self.store.read().trial is not None and self._first:
-            self._begin(Order.new("activate", self._first), self._first, resumed=True)
+            order, last = Order.new("activate", self._first), self._desk.progress()
+            if last is not None and last.stage == "trial":  # who asked may still be waiting
+                order = replace(order, id=last.id)
+            self._begin(order, self._first, resumed=True)
 
     def close(self) -> None:
         """The run is over, in order."""

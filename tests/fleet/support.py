@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgecam.fleet.agent import Agent
@@ -38,6 +39,7 @@ class Device:
         rules: Rules = SIGNED,
         verdict: Callable[[State], str] = lambda state: "",
         patience: float = 20.0,
+        password: str = "",
     ) -> None:
         self.name, self.said = name, [""]
         self.store = Store(folder / name)
@@ -45,11 +47,13 @@ class Device:
         self._desk, self._verdict = Desk(self.store), verdict
         self._over = threading.Event()
         self._claim = self.store.claim()
-        self._radio = Radio(Server("127.0.0.1", broker.port), lambda topic, body: None).open()
+        server = Server("127.0.0.1", broker.port)
+        if password:
+            server = replace(server, user=name, password=password)
+        self._radio = Radio(server, lambda topic, body: None).open()
         self.state("running")
         self._radio.publish(TREE.device(name, "online"), b"online", retain=True)
         self._radio.flush()
-        server = Server("127.0.0.1", broker.port)
         self.agent = Agent(server, TREE, name, self.store, rules, "face", self.said.append, patience)
         self.agent.start()
         assert self.agent._link.wait_up(20)
@@ -92,10 +96,11 @@ class Device:
 class Controller:
     """The other side, as the command line uses it."""
 
-    def __init__(self, broker: Broker, folder: Path) -> None:
+    def __init__(self, broker: Broker, folder: Path, user: str = "", password: str = "") -> None:
         self.said: list[str] = []
         self.roster = Roster(TREE)
-        self.radio = Radio(Server("127.0.0.1", broker.port), self.roster.hear).open()
+        server = Server("127.0.0.1", broker.port, user=user, password=password)
+        self.radio = Radio(server, self.roster.hear).open()
         self.radio.subscribe(self.roster.topics)
         self._folder = folder
         self.roster.settle()

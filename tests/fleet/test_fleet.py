@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +15,14 @@ import pytest
 
 from edgecam.errors import EdgecamError
 from edgecam.fleet import rollout as rollout_module
+from edgecam.fleet.radio import Radio
 from edgecam.fleet.rollout import published
 from edgecam.fleet.wire import PIECE, Command, Manifest
 from edgecam.minisign import SecretKey
+from edgecam.sinks.mqtt.server import Server
+from edgecam.slots import check
 from edgecam.slots.check import Rules
+from tests.conftest import ROOT
 from tests.fleet.support import AT_ONCE, KEY, SIGNED, STRANGER, TREE, Controller, Device
 from tests.helpers.broker import Broker, Subscriber, running, until
 from tests.slots.test_check import with_contract
@@ -67,6 +73,12 @@ def test_a_signed_model_is_fetched_checked_and_used(fleet: Any, broker: Broker) 
     assert not [topic for topic, body in {t: b for t, b, _ in watcher.heard}.items() if body]
     back = controller.ask(device.name, Command.new("rollback"))
     assert back.stage == "done" and device.active == ""
+
+
+@pytest.fixture
+def unproved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Golden samples are not run: what these tests are about comes after them."""
+    monkeypatch.setattr(check, "_ask_child", lambda *_: {"need": 1, "ms": 1.0})
 
 
 def refused(fleet: Any, data: bytes, signature: str, rules: Rules = SIGNED, name: str = "a") -> str:
@@ -141,6 +153,7 @@ def test_a_model_that_is_not_there_and_nonsense_harm_nobody(fleet: Any) -> None:
     assert job.stage == "refused" and "not installed here" in job.message
 
 
+@pytest.mark.usefixtures("unproved")
 def test_a_retained_or_repeated_command_is_carried_out_once(fleet: Any) -> None:
     device, controller = fleet.device(), fleet.controller()
     assert controller.push(GOOD, [device.name], SIGNATURE)
@@ -151,6 +164,7 @@ def test_a_retained_or_repeated_command_is_carried_out_once(fleet: Any) -> None:
     assert device.active == "" and device.store.read().previous == SHA
 
 
+@pytest.mark.usefixtures("unproved")
 def test_canaries_that_fail_stop_the_rollout_and_go_back(fleet: Any) -> None:
     devices = [fleet.device("a"), fleet.device("b", verdict=lambda _: "it is blind"), fleet.device("c")]
     names = [device.name for device in devices]
@@ -162,6 +176,7 @@ def test_canaries_that_fail_stop_the_rollout_and_go_back(fleet: Any) -> None:
     assert names[2] not in ends
 
 
+@pytest.mark.usefixtures("unproved")
 def test_a_canary_that_gets_worse_takes_its_wave_back(fleet: Any) -> None:
     first, second, controller = fleet.device("a"), fleet.device("b"), fleet.controller()
     lines: list[str] = []
@@ -179,6 +194,7 @@ def test_a_canary_that_gets_worse_takes_its_wave_back(fleet: Any) -> None:
     assert any("is degraded now, and was running before (too hot)" in line for line in lines)
 
 
+@pytest.mark.usefixtures("unproved")
 def test_a_rollout_that_was_cut_off_goes_on(fleet: Any) -> None:
     first, second, controller = fleet.device("a"), fleet.device("b"), fleet.controller()
     assert controller.push(GOOD, [first.name], SIGNATURE)
@@ -189,6 +205,7 @@ def test_a_rollout_that_was_cut_off_goes_on(fleet: Any) -> None:
     assert second.active == SHA
 
 
+@pytest.mark.usefixtures("unproved")
 def test_some_may_fail_if_that_is_allowed(fleet: Any) -> None:
     first, second = fleet.device("a", verdict=lambda _: "it is blind"), fleet.device("b")
     controller = fleet.controller()
@@ -215,3 +232,37 @@ def test_a_broker_that_dies_ends_the_rollout_with_a_line(tmp_path: Path) -> None
         controller.close()
         with pytest.raises(EdgecamError, match="cannot be reached"):
             Controller(broker, tmp_path)
+
+
+def test_the_access_list_of_the_docs_is_enough_and_no_more(tmp_path: Path) -> None:
+    text = (ROOT / "docs/fleet.md").read_text()
+    rights = text.partition("For mosquitto:")[2].split("```")[1].strip()
+    (tmp_path / "acl").write_text(rights + "\n")
+    passwords = tmp_path / "passwords"
+    passwords.write_text("rollout:one\nhall-1:two\n")
+    tool = shutil.which("mosquitto_passwd") or pytest.skip(
+        "mosquitto_passwd is absent: apt install mosquitto"
+    )
+    subprocess.run([tool, "-U", passwords], check=True, timeout=60)
+    for file in (tmp_path / "acl", passwords):
+        file.chmod(0o700)
+    more = [f"acl_file {tmp_path}/acl", f"password_file {passwords}"]
+    with running(tmp_path, more, anonymous=False) as broker:
+        device = Device(broker, tmp_path, password="two")
+        controller = Controller(broker, tmp_path, "rollout", "one")
+        try:
+            assert controller.push(GOOD, ["hall-1"], SIGNATURE) and device.active == SHA
+            # What a device may not: command another one, or bring models.
+            watcher = Subscriber(broker.port, user="rollout", password="one")
+            for topic in (TREE.do("hall-2"), TREE.manifest(SHA)):
+                with contextlib.suppress(EdgecamError):
+                    thief = Server("127.0.0.1", broker.port, user="hall-1", password="two")
+                    with Radio(thief, lambda topic, body: None) as radio:
+                        radio.publish(topic, b"mine")
+                        radio.flush()
+            controller.radio.publish(TREE.do("hall-3"), b"the last")
+            until("all has come", lambda: watcher.bodies(TREE.do("hall-3")))
+            assert not [body for _, body, _ in watcher.heard if body == b"mine"]
+        finally:
+            device.close()
+            controller.close()

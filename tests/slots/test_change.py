@@ -292,6 +292,17 @@ def test_a_trial_goes_on_after_a_restart_and_fails_there(tmp_path: Path) -> None
     assert any("slot door was taken back: it failed" in line for line in again.said)
 
 
+def test_who_waits_for_a_trial_hears_of_its_end_from_the_next_process(tmp_path: Path) -> None:
+    first = Bench(tmp_path, door=lambda: model("door"))
+    first.store.change(lambda state: state.activate(first.sha["door"], "base").start())
+    desk = Desk(first.store)
+    desk.tell(Progress("the order", "trial"))
+    again = Bench(tmp_path, door=lambda: model("door", fail_after=40))
+    again.run(seconds=10)
+    last = desk.progress()
+    assert last is not None and (last.id, last.stage) == ("the order", "rolled back")
+
+
 def test_a_process_that_died_too_often_at_its_start_finds_the_old_model(tmp_path: Path) -> None:
     bench = Bench(tmp_path, door=lambda: model("door"))
     bench.store.change(lambda state: state.activate(bench.sha["door"], "base"))

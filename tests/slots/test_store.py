@@ -92,7 +92,7 @@ while True:
 
 def test_killed_at_any_moment_the_state_is_whole_and_its_model_there(tmp_path: Path) -> None:
     store, random_ = Store(tmp_path), random.Random(7)
-    for _ in range(25):
+    for _ in range(15):
         writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path)], stdout=subprocess.PIPE)
         assert writer.stdout is not None and writer.stdout.readline() == b"ready\n"
         time.sleep(random_.uniform(0.0, 0.03))

@@ -190,6 +190,11 @@ def _ask_child(store: Store, path: Path, rules: Rules, title: str, allowed: int)
         )
     except subprocess.TimeoutExpired:
         raise ModelError(f"{title} did not answer within {TIMEOUT:.0f} s", "try a smaller model") from None
+    except OSError as error:  # root looks at it as the user of the service, who need not see root's program
+        raise ModelError(
+            f"{sys.executable} cannot be run as the owner of {store.folder} ({error.strerror})",
+            "take the service's own program: /opt/edgecam/current/bin/edgecam",
+        ) from error
     said = done.stderr.decode("utf-8", "replace")
     log.debug("check of %s: %s", title, said)
     if done.returncode == 0:

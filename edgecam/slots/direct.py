@@ -14,9 +14,16 @@ def carry_out(store: Store, order: Order, base: str) -> Progress:
         base: what the settings name.
 
     Raises:
-        ModelError: the slot's file is not what it was, or a run has started meanwhile.
+        ModelError: the slot's file is not what it was, the folder cannot be written, or a run has started
+            meanwhile.
     """
-    claim = store.claim()
+    try:
+        store.make()
+        claim = store.claim()
+    except OSError as error:
+        raise ModelError(
+            f"{store.folder} cannot be written ({error.strerror})", "check its rights, or take sudo"
+        ) from error
     if claim is None:
         raise ModelError("a run has just started", "try again")
     with claim:

@@ -66,7 +66,9 @@ class Keeper:
             return False
         if self._claim is None:
             self._report(f"another run uses {self.store.folder}: models cannot be changed in this one")
-        return self._claim is not None
+            return False
+        self._desk.withdraw()  # it was meant for the run before: who asked has given up
+        return True
 
     def first(self) -> Model:
         """The model to start with.

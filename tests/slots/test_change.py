@@ -323,6 +323,13 @@ def test_a_slot_that_cannot_be_loaded_at_the_start_is_taken_back(tmp_path: Path)
     assert bench.names() == ["gate"] and bench.store.read().refused == {bench.sha["door"]: "no memory"}
 
 
+def test_an_order_for_a_run_that_is_gone_is_not_carried_out_by_the_next(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, door=lambda: model("door"))
+    Desk(bench.store).place(activate(bench, "door"))
+    bench.run()
+    assert bench.names() == ["base"] and Desk(bench.store).take() is None
+
+
 def test_settings_that_name_another_model_win(tmp_path: Path) -> None:
     bench = Bench(tmp_path, door=lambda: model("door"))
     bench.store.change(lambda state: state.activate(bench.sha["door"], "another").prove())

@@ -126,6 +126,20 @@ def test_the_settings_make_the_rules(tmp_path: Path) -> None:
     assert dict(rules.engine)["threads"] == 3
 
 
+def test_a_program_that_the_owner_may_not_run_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check.sys, "executable", str(tmp_path))  # type: ignore[attr-defined]
+    assert "cannot be run as the owner" in str(caught(tmp_path / "slots", Rules()))
+
+
+def caught(folder: Path, rules: Rules) -> EdgecamError:
+    with pytest.raises(ModelError) as error:
+        check.install(Store(folder), DATA, "", rules)
+    assert not Store(folder).read().slots
+    return error.value
+
+
 def test_a_bundle_is_a_model_and_the_signature_beside_it(tmp_path: Path) -> None:
     model = tmp_path / "door.tflite"
     model.write_bytes(b"abc")

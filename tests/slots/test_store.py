@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from edgecam.errors import ModelError
+from edgecam.slots import direct
+from edgecam.slots.orders import Order
 from edgecam.slots.state import Slot, State
 from edgecam.slots.store import Store, default_folder
 
@@ -64,6 +66,27 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "slots").write_text("a file")
     with pytest.raises(ModelError, match="cannot be written"):
         Store(tmp_path / "slots").change(lambda state: state)
+
+
+def test_a_change_without_a_run_is_for_the_next_start(tmp_path: Path) -> None:
+    store = Store(tmp_path / "slots")
+    digest = store.put(b"abc")
+    store.change(lambda state: state.install(slot(digest, "door")))
+    order = Order.new("activate", digest)
+    assert direct.carry_out(store, order, "base").message == "door will be used at the next start, on trial"
+    assert direct.carry_out(store, order, "base").stage == "refused"
+    assert direct.carry_out(store, Order.new("rollback"), "base").message.startswith("settings will be used")
+    claim = store.claim()
+    with pytest.raises(ModelError, match="a run has just started"):
+        direct.carry_out(store, order, "base")
+    assert claim is not None
+    claim.close()
+    store.path(digest).write_bytes(b"rot")
+    with pytest.raises(ModelError, match="slot door: its file was changed"):
+        direct.carry_out(store, order, "base")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="cannot be written"):
+        direct.carry_out(Store(tmp_path / "file"), order, "base")
 
 
 def test_each_service_has_its_own_folder() -> None:

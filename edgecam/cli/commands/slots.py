@@ -197,7 +197,6 @@ def ask(store: Store, settings: Settings, do: Any, sha256: str, plan: dict[str, 
             order, lambda step: console.line(f"{step.stage}: {step.message}"), limit
         )
     else:
-        store.make()
         progress = direct.carry_out(store, order, settings.model)
         console.line(progress.message)
     if progress.stage != "done":

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from edgecam.analysis import Analysis
 from edgecam.capture import Capture
+from edgecam.caretaker import Caretaker
 from edgecam.control import Controls
 from edgecam.fanout import Fanout
-from edgecam.meters import DurationMeter
 from edgecam.model import Model as Model
-from edgecam.placard import placard
 from edgecam.privacy.filter import Privacy
 from edgecam.recogniser import Recogniser, Seen, Understudy
 from edgecam.regulator import Regulator
@@ -27,9 +26,6 @@ log = logging.getLogger(__name__)
 
 TICK = 0.25
 PLACARD_EVERY = 1.0
-
-#: What a placard says while there is no picture.
-_TITLES = {"starting": "Starting", "waiting": "Waiting for camera", "paused": "Paused"}
 
 
 @dataclass(frozen=True)
@@ -95,20 +91,14 @@ class Pipeline:
         self._sinks = Fanout(sinks, report, self.impaired)
         self._render = render
         self._report = report
-        self._watch = watch
         self._regulator = regulator
         self._recogniser = Recogniser(model, self._tally, privacy, analysis, understudy)
         capture.ahead = self._recogniser.prepare
+        self._care = Caretaker(capture, self._tally, self._sinks, self._recogniser, regulator, watch)
         self._follows = analysis is not None
         self._last: Packet | None = None
         self._held = False
-        self._looked_at = 0.0
-        self._watched_at = 0.0
-        self._work = 0
-        self._pulse = 0
         self._stop_reason = ""
-        self._last_placard_at = 0.0
-        self._placards = 0
 
     def stop(self, reason: str) -> None:
         """End the run soon. Takes no lock, so a signal handler may call it."""
@@ -178,7 +168,7 @@ class Pipeline:
             elif self._capture.ended and not self._held:
                 return
             self._capture.check()
-            self._look_after(now)
+            self._care.look_after(now, TICK, PLACARD_EVERY)
             if options.duration and now - began >= options.duration:
                 self.stop(f"{options.duration:g} s are over")
 
@@ -212,11 +202,11 @@ class Pipeline:
         """Recognise one frame and hand it on; one whose picture is broken is skipped."""
         seen = self._recogniser.look(frame, now)
         if seen is not None:
-            self._work += 1
+            self._care.work += 1
             self._sinks.push(self._packet(seen))
 
     def _packet(self, seen: Seen) -> Packet:
-        frame, status = seen.frame, self._status(seen.frame)
+        frame, status = seen.frame, self._care.status(seen.frame)
         packet = Packet(
             frame, seen.found, self.model.labels, status, self._render, events=seen.events, counts=seen.counts
         )
@@ -229,59 +219,5 @@ class Pipeline:
         last = self._last
         events = self._recogniser.finish()
         if last is not None and events:
-            status = replace(self._status(last.frame), state="ended", message=self._stop_reason)
+            status = replace(self._care.status(last.frame), state="ended", message=self._stop_reason)
             self._sinks.push(Packet(last.frame, None, last.labels, status, events=events, counts=last.counts))
-
-    def _look_after(self, now: float) -> None:
-        """Tell who watches how it goes, and while no picture comes, the viewers why."""
-        waits = self._tally.state(now)[0] in _TITLES
-        if waits and now - self._last_placard_at >= PLACARD_EVERY and self._capture.source.live:
-            self._last_placard_at = now
-            self._show_placard()
-        if self._regulator is not None and not waits:
-            self._regulate(self._regulator, now)
-        if self._watch is None or now - self._watched_at < TICK:
-            return
-        self._watched_at = now
-        if waits and self._capture.pulse != self._pulse and not self._capture.hopeless:
-            self._work += 1
-        if now - self._tally.frame_at < self._capture.patience:
-            self._work += 1  # a slow slide show is no standstill
-        self._pulse = self._capture.pulse
-        self._watch(self._status(None), self._work)
-
-    def _regulate(self, regulator: Regulator, now: float) -> None:
-        """Let the regulator look; what it does less of makes the run ``degraded``."""
-        tally = self._tally
-        if not tally.report.frames:
-            return
-        if regulator.look(now, tally.size, tally.ages.median() * 1000, tally.inferences.rate(now)):
-            tally.ages = DurationMeter()  # what was before says nothing of now
-            self.impaired.pop("load", None)
-            if regulator.words:
-                self.impaired["load"] = regulator.words
-
-    def _show_placard(self) -> None:
-        status = self._status(None)
-        title = placard(self._tally.size, _TITLES.get(status.state, ""), status.message)
-        frame = Frame(self._placards, title, source=status.source)
-        self._placards += 1
-        events = self._recogniser.idle()
-        self._sinks.push(Packet(frame, None, self.model.labels, status, events=events))
-
-    def _status(self, frame: Frame | None) -> Status:
-        self._look_round()
-        return self._tally.status(frame)
-
-    def _look_round(self) -> None:
-        """Note what does not work for now, and what works again: the sinks a few times a second."""
-        now = time.monotonic()
-        if now - self._looked_at >= TICK:
-            self._looked_at = now
-            self._sinks.look_round()
-            self._tally.sinks = self._sinks.states
-        privacy = self._recogniser.privacy
-        if privacy is not None:
-            self.impaired.pop("privacy", None)
-            if privacy.trouble:
-                self.impaired["privacy"] = f"privacy: {privacy.trouble}"

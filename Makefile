@@ -45,7 +45,7 @@ lint: $(VENV)/.dev-ready
 	@$(BIN)/python scripts/check.py --lint-only
 
 convert-env: pyproject.toml
-	@sh scripts/make-env.sh "$(PYTHON)" .venv-convert ".[convert,test]"
+	@sh scripts/make-env.sh "$(PYTHON)" .venv-convert ".[convert,jax,sweep,test]"
 
 mediapipe-env:
 	@sh scripts/make-env.sh "$(PYTHON)" .venv-mediapipe mediapipe==1.2.3

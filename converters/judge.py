@@ -11,11 +11,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from converters.judging.figures import Figures
 from converters.judging.reading import read
 from converters.judging.runner import Latency, Runner, latencies
 from edgecam.errors import FrameError, UsageError
-from edgecam.types import Image, Result
+from edgecam.types import Result
 
 if TYPE_CHECKING:
     from converters.dataset import Sample
@@ -54,6 +55,27 @@ class Judged:
     figures: Mapping[str, Figures]
     answers: Mapping[str, Answers]
     truth: Truths
+
+
+class Part(NamedTuple):
+    """What was said of some of the pictures.
+
+    Attributes:
+        places: of the pictures that could be read, among those asked about, in order.
+        answers: model -> what it says of each in full, and what it reports; see
+            :class:`converters.judging.answers.Answers`.
+        skipped: pictures that could not be read.
+        seconds: that it took.
+    """
+
+    places: tuple[int, ...]
+    answers: Mapping[str, tuple[list[Any], list[Any]]]
+    skipped: tuple[str, ...]
+    seconds: float
+
+
+Asks = Callable[[Mapping[str, Path], "Sequence[Sample]", Sequence[str], Progress | None], Part]
+_ASKS: ContextVar[Asks | None] = ContextVar("asks", default=None)
 
 
 def judge(
@@ -93,21 +115,65 @@ def judge_all(
         ModelError: a file or its contract is wrong.
         EngineError: a model cannot be run here.
     """
+    asks = _ASKS.get() or answered
+    return joined(models, asks(models, samples, names, progress), samples, names, threads=threads)
+
+
+def answered(
+    models: Mapping[str, Path],
+    samples: Sequence[Sample],
+    names: Sequence[str],
+    progress: Progress | None = None,
+) -> Part:
+    """What models say of some pictures, on this machine; as :func:`judge_all`."""
     with ExitStack() as stack:
-        runners = {name: stack.enter_context(Runner(path, threads)) for name, path in models.items()}
+        runners = {name: stack.enter_context(Runner(path, 1)) for name, path in models.items()}
         _check(runners, samples)
-        answers = {name: Answers(Translation(r.spec, _outputs(r), names)) for name, r in runners.items()}
+        answers = _collections(runners, names)
         run = Pass(models, answers, stack)
         run.through(samples, progress or (lambda done, total: None))
-        truth = _truths(run.seen, samples)
-        latency = latencies(runners, run.images)
+    said = {name: (found.full, found.reported) for name, found in answers.items()}
+    return Part(tuple(run.places), said, tuple(run.skipped), run.seconds)
+
+
+def joined(
+    models: Mapping[str, Path],
+    part: Part,
+    samples: Sequence[Sample],
+    names: Sequence[str],
+    *,
+    threads: int = 0,
+) -> Judged:
+    """The judgement on what :func:`answered` has found; latencies are measured here. As :func:`judge_all`."""
+    seen = [samples[place] for place in part.places]
+    with ExitStack() as stack:
+        runners = {name: stack.enter_context(Runner(path, threads)) for name, path in models.items()}
+        answers = _collections(runners, names)
+        for name, (full, reported) in part.answers.items():
+            answers[name].full, answers[name].reported = full, reported
+        truth = _truths(seen, samples)
+        latency = latencies(runners, [read(sample.path) for sample in seen[:_FOR_LATENCY]])
         bare = sum(entry.invoke_ms for entry in latency.values()) / 1000
-        rates = (len(run.seen) / run.seconds, 1 / bare)
+        rates = (len(seen) / part.seconds, 1 / bare)
         found = {
-            name: _figures(name, runner, answers[name], truth, latency[name], rates, run.skipped)
+            name: _figures(name, runner, answers[name], truth, latency[name], rates, part.skipped)
             for name, runner in runners.items()
         }
     return Judged(found, answers, truth)
+
+
+@contextmanager
+def asking(how: Asks) -> Iterator[None]:
+    """While inside, pictures are shown to the models by another function than :func:`answered`."""
+    token = _ASKS.set(how)
+    try:
+        yield
+    finally:
+        _ASKS.reset(token)
+
+
+def _collections(runners: Mapping[str, Runner], names: Sequence[str]) -> dict[str, Answers]:
+    return {name: Answers(Translation(r.spec, _outputs(r), names)) for name, r in runners.items()}
 
 
 class Pass:
@@ -125,9 +191,8 @@ class Pass:
             for _ in range(self._workers)
         ]
         self._local = threading.local()
-        self.seen: list[Sample] = []
+        self.places: list[int] = []
         self.skipped: list[str] = []
-        self.images: list[Image] = []
         self.seconds = 0.0
 
     def through(self, samples: Sequence[Sample], progress: Progress) -> None:
@@ -135,15 +200,15 @@ class Pass:
         batches = [samples[n : n + _BATCH] for n in range(0, len(samples), _BATCH)]
         done = 0
         for batch, found in zip(batches, ahead(self._answer_all, batches, self._workers), strict=True):
-            for sample, answers in zip(batch, found, strict=True):
+            for place, answers in enumerate(found, done):
                 if answers:
-                    self.seen.append(sample)
+                    self.places.append(place)
                     for name, answer in answers.items():
                         self._answers[name].add(answer)
             done += len(batch)
             progress(done, len(samples))
         self.seconds = time.monotonic() - began
-        if not self.seen:
+        if not self.places:
             raise UsageError("not one of the pictures could be read", "name a folder of good pictures")
 
     def _answer_all(self, batch: Sequence[Sample]) -> list[dict[str, tuple[Result, Result]]]:
@@ -159,8 +224,6 @@ class Pass:
             log.warning("left out: %s", error.message)
             self.skipped.append(str(sample.path))
             return {}
-        if len(self.images) < _FOR_LATENCY:
-            self.images.append(image)
         return {name: runner.run(image) for name, runner in self._own().items()}
 
     def _own(self) -> dict[str, Runner]:

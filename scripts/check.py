@@ -110,7 +110,7 @@ def with_tensorflow(strict: bool, outcome: Outcome) -> None:
     if not strict and not CONVERT_VENV.exists():
         outcome.skipped["tests with TensorFlow (2 GB to install): make convert-env, then make test"] += 1
         return
-    python = environment(CONVERT_VENV, ".[convert,test]", sys.executable, outcome)
+    python = environment(CONVERT_VENV, ".[convert,jax,sweep,test]", sys.executable, outcome)
     if python is not None:
         tests("tests with TensorFlow", python, ["-m", "convert", *CONVERT_TESTS], outcome)
 

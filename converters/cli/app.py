@@ -17,6 +17,7 @@ from edgecam.cli.base import CONTEXT, common_options
 #: name -> its line in the overview; ``converters.cli.NAME:NAME``. The other commands are the steps.
 COMMANDS = {
     "run": "Run the steps of a recipe.",
+    "sweep": "Try many variants of a recipe, here or on a cluster.",
     "recipes": "List the recipes and the ways to quantise.",
     "sign": "Sign models, so that devices know whose they are.",
     "quantize": SUMMARIES["quantize"],
@@ -32,6 +33,7 @@ class LazyGroup(click.Group):
         return [
             "quantize",
             "run",
+            "sweep",
             "recipes",
             "sign",
             *(name for name in STEPS if name != "quantize"),
@@ -64,7 +66,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        whole = [(name, COMMANDS[name]) for name in ("quantize", "run", "recipes", "sign")]
+        whole = [(name, COMMANDS[name]) for name in ("quantize", "run", "sweep", "recipes", "sign")]
         whole[1:1] = [(name, SUMMARIES[name]) for name in SHORT]
         with formatter.section("From pictures to a proven int8 model, and more"):
             formatter.write_dl(whole)

@@ -38,12 +38,14 @@ class Recipe:
         summary: one line.
         job: what it says of the job; the command line's flags go over it.
         steps: in order.
+        sweep: its table ``[sweep]``, see :mod:`converters.sweeping.variants`.
     """
 
     name: str
     summary: str
     job: Mapping[str, Any]
     steps: tuple[Planned, ...]
+    sweep: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,14 @@ def load(name: str) -> Recipe:
     """
     path, content = _read(name, FOLDER, "recipe", names())
     tables = content.pop("step", [])
-    summary = content.pop("summary", "")
+    summary, sweep = content.pop("summary", ""), content.pop("sweep", {})
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(f"{path}: no steps", 'add tables such as: [[step]] run = "quantize"')
-    _known(path, "key", content, (*job.KEYS, "step", "summary"))
+    if not isinstance(sweep, dict):
+        raise ConfigError(f"{path}: sweep = {sweep!r}", "write a table [sweep]")
+    _known(path, "key", content, (*job.KEYS, "step", "sweep", "summary"))
     planned = tuple(_planned(path, dict(table)) for table in tables)
-    return Recipe(path.stem, str(summary), _beside(path, content), planned)
+    return Recipe(path.stem, str(summary), _beside(path, content), planned, sweep)
 
 
 def _planned(path: Path, table: dict[str, Any]) -> Planned:

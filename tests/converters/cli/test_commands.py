@@ -168,6 +168,7 @@ def test_the_class_histogram_is_drawn_on_a_terminal(pictures: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("module", "argv", "said"),
     [
+        ("ray", ["sweep", "r.toml"], "Ray is not installed: pip install 'edgecam[sweep]'"),
         ("jax", ["run", "r.toml"], "JAX is not installed: pip install 'edgecam[jax]'"),
     ],
 )
@@ -185,7 +186,7 @@ def test_without_ray_or_jax_the_remedy_is_named(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: found[name] if name in found else find(name))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "r.toml").write_text(
-        "data = 'pictures'\n[[step]]\nrun = 'data'\n"
+        "data = 'pictures'\n[sweep.grid]\ntrain.width = [0.5]\n[[step]]\nrun = 'data'\n"
         "[[step]]\nrun = 'train'\nnetwork = 'cnn'\nbackend = 'jax'\n"
     )
     assert convert(*argv) == 1

@@ -10,9 +10,12 @@ from pathlib import Path
 
 
 def folder(environ: Mapping[str, str] | None = None) -> Path:
-    """``$STATE_DIRECTORY`` under systemd, else ``$XDG_STATE_HOME/edgecam`` (``~/.local/state/edgecam``)."""
+    """``$STATE_DIRECTORY`` under systemd, else ``$XDG_STATE_HOME/edgecam`` (``~/.local/state/edgecam``).
+
+    A service with a name has two: the one all services share, and its own behind it, which is meant.
+    """
     environ = os.environ if environ is None else environ
-    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    given = environ.get("STATE_DIRECTORY", "").rpartition(":")[2]
     if given:
         return Path(given)
     home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - a user need not have a home

@@ -228,7 +228,7 @@ def test_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert one.parent == tmp_path / "edgecam" / "queues" and one != two
     assert one.name.startswith("mqtt-host_1-a_b-") and one == default_place("mqtt", "host:1", "a/b")
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edgecam:/x")
-    assert default_place("webhook", "x").parent == Path("/var/lib/edgecam/queues")
+    assert default_place("webhook", "x").parent == Path("/x/queues")  # the service's own
     monkeypatch.delenv("STATE_DIRECTORY")
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", "/home/me")

@@ -31,11 +31,8 @@ KEPT = 4  # models that are not in use, the newest
 
 
 def default_folder(environ: dict[str, str] | None = None) -> Path:
-    """Of a service its own state directory's, else ``~/.local/state/edgecam/slots``."""
-    environ = dict(os.environ) if environ is None else environ
-    # A service with a name has two: the one all services share, and its own behind it.
-    own = environ.get("STATE_DIRECTORY", "").rpartition(":")[2]
-    return (Path(own) if own else files.folder(environ)) / "slots"
+    """``slots`` in :func:`edgecam.state.folder`."""
+    return files.folder(environ) / "slots"
 
 
 class Store:

@@ -63,9 +63,10 @@ class Watched:
         self._results = results
 
     def status(self) -> dict[str, Any]:
+        """What the page says; before there is anything to say, that nothing was done yet."""
         with urllib.request.urlopen(f"{self.url}/api/status", timeout=10) as answer:
-            status: dict[str, Any] = json.load(answer)["status"]
-        return status
+            status: dict[str, Any] | None = json.load(answer)["status"]
+        return status or {"state": "", "frames": 0}
 
     def state(self, wanted: str) -> dict[str, Any]:
         """The status once it is that."""

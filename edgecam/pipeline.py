@@ -17,7 +17,7 @@ from edgecam.privacy.filter import Privacy
 from edgecam.recogniser import Recogniser, Seen, Understudy
 from edgecam.regulator import Regulator
 from edgecam.scene import Scene
-from edgecam.sinks.base import Editing, Keeper, Sink, SinkContext
+from edgecam.sinks.base import Editing, Keeper, Recorder, Sink, SinkContext
 from edgecam.tally import RunReport as RunReport
 from edgecam.tally import Tally
 from edgecam.types import Frame, Image, Packet, Status
@@ -88,6 +88,7 @@ class Pipeline:
         self._tally = Tally(capture, model, self._options.stall, regulator)
         self.impaired = self._tally.impaired
         self._folders = tuple(dict.fromkeys(s.folder for s in sinks if isinstance(s, Keeper)))
+        self._films = tuple(dict.fromkeys(s.films for s in sinks if isinstance(s, Recorder)))
         self._sinks = Fanout(sinks, report, self.impaired)
         self._render = render
         self._report = report
@@ -149,6 +150,7 @@ class Pipeline:
             stop=self.stop,
             scene=self._options.scene,
             folders=self._folders,
+            films=self._films,
             editing=self._options.editing,
             device_id=self._options.device_id,
             control=self._options.controls,

@@ -54,6 +54,7 @@ class SinkContext:
         stop: asks the run to end (a closed window), with a reason.
         scene: zones, lines and rules of the run.
         folders: where the run's sinks keep what happens.
+        films: where they keep everything, in segments.
         editing: changes the settings file, None where there is no way to.
         device_id: what this device is called among others.
         control: pauses the run, and more; None where it cannot be.
@@ -67,6 +68,7 @@ class SinkContext:
     stop: Callable[[str], None]
     scene: Scene = field(default_factory=Scene)
     folders: tuple[Path, ...] = ()
+    films: tuple[Path, ...] = ()
     editing: Editing | None = None
     device_id: str = "edgecam"
     control: Control | None = None
@@ -116,3 +118,14 @@ class Keeper(Protocol):
     """
 
     folder: Path
+
+
+@runtime_checkable
+class Recorder(Protocol):
+    """A sink that keeps everything, in segments.
+
+    Attributes:
+        films: where.
+    """
+
+    films: Path

@@ -30,13 +30,18 @@ _GAP = 10.0  # seconds without a picture after which another file begins
 
 
 class SegmentsSink(KeepingSink):
-    """Keeps all pictures in files of some minutes."""
+    """Keeps all pictures in files of some minutes.
+
+    Attributes:
+        films: the folder.
+    """
 
     kind = "segment"
 
     def __init__(self, uri: URI) -> None:
         super().__init__(uri, segment=(parse_duration, 300.0), **coder_options())
         options = self._options
+        self.films = self._folder
         self._length: float = options["segment"]
         if self._length < 1:
             raise UsageError(f"{uri.safe}: segment={self._length:g} s is too short", "1s or more")

@@ -57,6 +57,7 @@ CASES = [
     # Only these take anything that could be wrong: whatever comes as a text is one.
     ("open", "/api/events", "get", True),
     ("open", "/api/recordings", "get", True),
+    ("open", "/api/segments", "get", True),
     ("open", "/api/settings", "put", True),
     *[("locked", path, method, False) for path, method in operations()],
 ]

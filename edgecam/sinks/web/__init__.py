@@ -114,6 +114,7 @@ class _Running:
         self, sock: socket.socket, protection: Protection, options: Mapping[str, Any], context: SinkContext
     ) -> None:
         from edgecam.sinks.web.editing import SceneApi
+        from edgecam.sinks.web.films import Films
         from edgecam.sinks.web.gate import Gate
         from edgecam.sinks.web.hub import Hub
         from edgecam.sinks.web.limiter import Limiter
@@ -140,6 +141,7 @@ class _Running:
                 folder,
                 SceneApi(context.scene, context.editing if options["edit"] else None, context.live),
                 Recordings(context.folders),
+                Films(context.films),
                 options["cameras"],
                 options["fps"],
             )

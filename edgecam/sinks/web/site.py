@@ -19,6 +19,7 @@ from edgecam import __version__
 from edgecam.sinks.web import assets, health
 from edgecam.sinks.web.editing import SceneApi
 from edgecam.sinks.web.feed import KEPT, Feed
+from edgecam.sinks.web.films import Films
 from edgecam.sinks.web.history import History
 from edgecam.sinks.web.hub import Hub
 from edgecam.sinks.web.metrics import CONTENT_TYPE, Metrics, Reading
@@ -41,6 +42,7 @@ class Parts:
         folder: the page's files.
         scene: what is drawn over the picture.
         recordings: what is kept of events.
+        films: what is kept of everything.
         cameras: other pages to be shown beside this one.
         fps: pictures a second at most.
     """
@@ -50,6 +52,7 @@ class Parts:
     folder: Path
     scene: SceneApi
     recordings: Recordings
+    films: Films
     cameras: Sequence[Neighbour] = ()
     fps: float = 30.0
 
@@ -60,6 +63,7 @@ class Site:
     def __init__(self, parts: Parts) -> None:
         self._hub = parts.hub
         self._recordings = parts.recordings
+        self._films = parts.films
         self._cameras = parts.cameras
         self.figures = Metrics(self._reading)
         self.feed = Feed()
@@ -80,6 +84,7 @@ class Site:
             Route("/api/events", self.last_events),
             Route("/api/history", self.last_minutes),
             Route("/api/recordings", self.recordings),
+            Route("/api/segments", self.segments),
             Route("/api/scene", scene.scene),
             Route("/api/settings", scene.read, methods=["GET"]),
             Route("/api/settings", scene.write, methods=["PUT"]),
@@ -117,9 +122,21 @@ class Site:
         found = await asyncio.to_thread(self._recordings.events, limit)
         return JSONResponse({"kept": bool(self._recordings.folders), "events": found}, headers=_NO_STORE)
 
+    async def segments(self, request: Request) -> Response:
+        """The segments of a day, newest first: ``?day=``, one of ``days``; the newest if it is left out."""
+        limit = _limit(request, 2000)
+        if limit is None:
+            return _bad_limit(2000)
+        days = await asyncio.to_thread(self._films.days)
+        day = request.query_params.get("day") or (days[0] if days else None)
+        found = [] if day is None else await asyncio.to_thread(self._films.of, day, limit)
+        body = {"kept": self._films.kept, "days": days, "day": day, "segments": found}
+        return JSONResponse(body, headers=_NO_STORE)
+
     async def kept(self, request: Request) -> Response:
-        """A clip or a snapshot that the index knows."""
-        path = await asyncio.to_thread(self._recordings.file, request.path_params["key"])
+        """A clip, a snapshot or a segment that an index knows."""
+        key = request.path_params["key"]
+        path = await asyncio.to_thread(lambda: self._recordings.file(key) or self._films.file(key))
         if path is None:
             return JSONResponse({"error": "no such recording"}, status_code=404, headers=_NO_STORE)
         kind = mimetypes.guess_type(path.name)[0]

@@ -1,6 +1,7 @@
 // The list of events: those of this run as they come, those of earlier ones as far as something of them is
 // kept, with a picture and a film where there is one.
 import { $, button, classed, element, getJson, named, text } from "./dom.js";
+import { play } from "./player.js";
 
 const MOST = 40;
 const events = new Map(); // id -> { event, snapshot, clip }
@@ -127,7 +128,7 @@ function update(row, { event, snapshot, clip }) {
     thumb.append(picture);
     links.append(link("Picture", snapshot, event));
   }
-  if (clip) links.append(button("Film", () => play(clip, event)));
+  if (clip) links.append(button("Film", () => play({ address: clip, title: `${title(event)}, ${when(event.start.time)}` })));
   if (clip) links.lastChild.setAttribute("aria-label", `Film of ${title(event)}, ${when(event.start.time)}`);
 }
 
@@ -136,29 +137,4 @@ function link(words, path, event) {
   Object.assign(node, { href: path, target: "_blank", rel: "noopener" });
   node.setAttribute("aria-label", `${words} of ${title(event)}, ${when(event.start.time)}`);
   return node;
-}
-
-function play(clip, event) {
-  const dialog = $("player");
-  const film = $("film");
-  text("player-title", `${title(event)}, ${when(event.start.time)}`);
-  $("film-trouble").hidden = true;
-  film.hidden = false;
-  film.src = clip;
-  $("film-link").href = clip;
-  dialog.showModal();
-  film.play().catch(() => {});
-}
-
-export function startEvents() {
-  $("film").addEventListener("error", () => {
-    if (!$("player").open) return;
-    $("film").hidden = true;
-    $("film-trouble").hidden = false;
-  });
-  $("player").addEventListener("close", () => {
-    $("film").pause();
-    $("film").removeAttribute("src");
-  });
-  $("player-close").addEventListener("click", () => $("player").close());
 }

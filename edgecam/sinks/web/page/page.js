@@ -1,11 +1,13 @@
 // Puts the page together: what comes from edgecam (link.js) goes to the parts that show it.
 import { addSample, loadHistory, startCharts } from "./charts.js";
 import { $, getJson, recall, remember, text } from "./dom.js";
+import { loadFilms, startFilms } from "./films.js";
 import { meet, startFilter, tellWay } from "./filter.js";
-import { loadEvents, startEvents, step } from "./happenings.js";
+import { loadEvents, step } from "./happenings.js";
 import { STALLED_AFTER, link, start } from "./link.js";
 import { scene } from "./overlay.js";
 import { checkAlive, choose, redraw, unwatch, view, want, watch } from "./picture.js";
+import { startPlayer } from "./player.js";
 import { showResults } from "./results.js";
 
 const TITLES = {
@@ -145,13 +147,15 @@ startFilter(() => {
   if (link.latest) showResults(link.latest);
 });
 startCharts();
-startEvents();
+startFilms();
+startPlayer();
 start({
   opened() {
     if (view.mode) watch();
     loadScene();
     loadHistory();
     loadEvents();
+    loadFilms();
   },
   closed: unwatch,
   record(record) {

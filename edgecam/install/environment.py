@@ -26,7 +26,7 @@ from edgecam.errors import EdgecamError
 from edgecam.install.layout import HIDDEN, Layout
 
 #: Extras of edgecam that a service can use; the others serve development, conversion and screens.
-EXTRAS = ("tflite-runtime", "picamera", "mqtt")
+EXTRAS = ("tflite-runtime", "picamera", "mqtt", "edit", "signed", "webrtc")
 COMPLETE = "complete"
 SPARE = 50_000_000
 

@@ -22,6 +22,13 @@ Usage = collections.namedtuple("Usage", "total used free")
 def test_what_edgecam_needs_goes_along_and_nothing_else() -> None:
     names = {d.metadata["Name"].lower() for d in distributions()}
     assert {"edgecam", "numpy", "click", "opencv-python-headless", "uvicorn", "h11"} <= names
+    assert {
+        "tomlkit",
+        "pynacl",
+        "paho-mqtt",
+        "aiortc",
+        "av",
+    } <= names  # extras of a device that are installed here
     assert not {"pytest", "mypy", "ruff", "hypothesis", "pygame-ce"} & names
 
 

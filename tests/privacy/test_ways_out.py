@@ -5,6 +5,7 @@ The camera sends JPEG whose left half is red and whose bytes carry a mark. Both 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 import time
@@ -23,6 +24,7 @@ from edgecam.overlay import Overlay
 from edgecam.sinks.base import Sink, SinkContext
 from edgecam.types import Frame, Image, Packet
 from tests.sinks.film_support import event
+from tests.sinks.webrtc_support import viewing
 
 from .support import redness
 
@@ -233,6 +235,45 @@ def test_the_page(tmp_path: Path) -> None:
         assert all(redness(image) < 0.01 for image in pictures), path
 
 
+def seen_by_webrtc(settings: Settings) -> list[Image]:
+    """Pictures that a viewer by WebRTC gets of a whole run."""
+    pytest.importorskip("aiortc", reason="aiortc is not installed: pip install 'edgecam[webrtc]'")
+    web = sink("web:?port=0")
+    seen: list[Image] = []
+
+    async def view() -> None:
+        async with viewing(web) as viewer:
+            seen.extend([await viewer.picture() for _ in range(12)])
+
+    def look() -> None:
+        while not web.url:
+            time.sleep(0.01)
+        asyncio.run(view())
+
+    run([web], settings, look)
+    assert len(seen) == 12
+    return seen
+
+
+def test_a_viewer_by_webrtc() -> None:
+    seen = seen_by_webrtc(SETTINGS)
+    assert all(redness(image) < 0.01 for image in seen)
+    assert blueness(seen[-1]) > 150  # and it is no placard
+
+
+def test_a_viewer_by_webrtc_where_nothing_can_be_covered(tmp_path: Path) -> None:
+    seen = seen_by_webrtc(
+        Settings(engine="fake", blur=("faces",), face_model=str(tmp_path / "absent.tflite"))
+    )
+    assert all(redness(image) < 0.01 and blueness(image) < 100 for image in seen)
+
+
+def test_a_viewer_by_webrtc_sees_red_where_nothing_is_covered(tmp_path: Path) -> None:
+    """The other side of the two above; the film shows enough of red to be found."""
+    settings = Settings(engine="fake", mask=("0.9,0.9 1,0.9 1,1 0.9,1",))
+    assert max(redness(image) for image in seen_by_webrtc(settings)) > 0.3
+
+
 def test_the_window(window_spy: list[Image]) -> None:
     run([sink("window:")], SETTINGS)
     assert window_spy and all(redness(image) < 0.01 for image in window_spy)
@@ -297,6 +338,7 @@ def test_without_a_rule_the_cameras_bytes_go_on() -> None:
 
 
 def test_every_sink_there_is_has_been_looked_at() -> None:
-    """A new sink needs a test here, or one of its own (tests/sinks/mqtt/test_private.py), or sends no pixels (webhook, exec)."""
+    """A new sink needs a test here, or one of its own (tests/sinks/mqtt/test_private.py), or sends no pixels
+    (webhook, exec)."""
     looked_at = {registry.sink_uri(uri.format(folder="/tmp/x")).scheme for uri in FILES.values()}
     assert set(registry.SINKS) - looked_at == {"web", "window", "mqtt", "mqtts", "webhook", "exec"}

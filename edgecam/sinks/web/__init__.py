@@ -28,8 +28,8 @@ class WebSink:
     takes a free one), ``token``, ``users`` (a file of ``edgecam web``), ``insecure``, ``tls`` (with a
     certificate made here), ``cert`` and ``key`` (files of your own), ``names`` (further host names the
     page may be called by, comma separated), ``quality`` (JPEG, 1 to 100), ``fps`` (pictures a second at
-    most), ``edit`` (zones, lines and masks may be drawn in the page and are written to the settings file)
-    and ``cameras`` (other pages).
+    most), ``peers`` (viewers by WebRTC at most, 0 for none), ``edit`` (zones, lines
+    and masks may be drawn in the page and are written to the settings file) and ``cameras`` (other pages).
 
     It never makes the pipeline wait, not even for a file: viewers get the newest picture.
 
@@ -54,6 +54,7 @@ class WebSink:
             names=(parse_names, ()),
             quality=(number(int, 1, 100), 80),
             fps=(number(float, 0.1, 1000), 30.0),
+            peers=(number(int, 0, 16), 4),
             edit=(parse_bool, False),
             cameras=(neighbours.parse, ()),
         )
@@ -132,7 +133,7 @@ class _Running:
             return frame.jpeg or jpeg.encode(frame.image, quality)
 
         folder = Path(__file__).parent / "page"
-        loop = asyncio.new_event_loop()
+        self._loop = loop = asyncio.new_event_loop()
         self.hub = Hub(loop, annotated, options["fps"])
         self.site = Site(
             Parts(
@@ -144,6 +145,7 @@ class _Running:
                 Films(context.films),
                 options["cameras"],
                 options["fps"],
+                options["peers"],
             )
         )
         self.server = ServerThread(loop)
@@ -155,4 +157,5 @@ class _Running:
 
     def close(self) -> None:
         self.hub.close(timeout=1.0)
+        self.site.webrtc.close(self._loop, timeout=1.0)
         self.server.close(grace=0.7, timeout=2.0)

@@ -27,6 +27,7 @@ from edgecam.sinks.web.neighbours import Neighbour
 from edgecam.sinks.web.recordings import Recordings
 from edgecam.sinks.web.signin import session
 from edgecam.sinks.web.streams import Streams
+from edgecam.sinks.web.webrtc import WebRtcApi
 from edgecam.types import Frame, Packet
 
 _NO_STORE = {"cache-control": "no-store"}
@@ -45,6 +46,7 @@ class Parts:
         films: what is kept of everything.
         cameras: other pages to be shown beside this one.
         fps: pictures a second at most.
+        peers: viewers by WebRTC at most.
     """
 
     hub: Hub
@@ -55,6 +57,7 @@ class Parts:
     films: Films
     cameras: Sequence[Neighbour] = ()
     fps: float = 30.0
+    peers: int = 4
 
 
 class Site:
@@ -69,6 +72,7 @@ class Site:
         self.feed = Feed()
         self.history = History()
         self.streams = Streams(parts.hub, self.feed, parts.encode, parts.fps)
+        self.webrtc = WebRtcApi(parts.hub, parts.fps, parts.peers)
         self.app = Starlette(routes=self._routes(parts))
 
     def _routes(self, parts: Parts) -> list[Route]:
@@ -88,6 +92,9 @@ class Site:
             Route("/api/scene", scene.scene),
             Route("/api/settings", scene.read, methods=["GET"]),
             Route("/api/settings", scene.write, methods=["PUT"]),
+            Route("/api/webrtc", self.webrtc.describe, methods=["GET"]),
+            Route("/api/webrtc", self.webrtc.offer, methods=["POST"]),
+            Route("/api/webrtc/{key}", self.webrtc.end, methods=["DELETE"]),
             Route("/api/cameras", self.cameras),
             Route("/api/session", session),
             Route("/kept/{key:path}", self.kept),
@@ -165,7 +172,7 @@ class Site:
         return Reading(
             None if arrival is None else arrival.packet.status,
             health.judge(arrival),
-            self.streams.viewers,
+            self.streams.viewers + self.webrtc.viewers,
             self._hub.encoded,
             self._hub.dropped,
         )
@@ -178,7 +185,7 @@ class Site:
             "health": health.judge(arrival).state,
             "status": None if arrival is None else arrival.packet.status.as_dict(),
             "age": None if arrival is None else health.age(arrival),
-            "viewers": self.streams.viewers,
+            "viewers": self.streams.viewers + self.webrtc.viewers,
             "listeners": self.streams.listeners,
             "encoded": self._hub.encoded,
             "relayed": self.streams.relayed,

@@ -12,8 +12,8 @@ let segments = [];
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const date = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
 
-const time = (seconds) => clock.format(new Date(seconds * 1000));
-const span = ({ start, seconds }) => (seconds ? `${time(start)} – ${time(start + seconds)}` : `${time(start)}, cut off`);
+const at = (seconds) => new Date(seconds * 1000);
+const span = ({ start, seconds }) => (seconds ? clock.formatRange(at(start), at(start + seconds)) : `${clock.format(at(start))}, cut off`);
 
 function room(bytes) {
   const [value, unit] = bytes < 1e6 ? [bytes / 1e3, "kB"] : bytes < 1e9 ? [bytes / 1e6, "MB"] : [bytes / 1e9, "GB"];

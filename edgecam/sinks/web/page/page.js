@@ -9,6 +9,7 @@ import { scene } from "./overlay.js";
 import { checkAlive, choose, redraw, unwatch, view, want, watch } from "./picture.js";
 import { startPlayer } from "./player.js";
 import { showResults } from "./results.js";
+import { lookForRtc, rtc } from "./rtc.js";
 
 const TITLES = {
   starting: "Starting", running: "Running", degraded: "Degraded", waiting: "Waiting for camera", paused: "Paused", ended: "Ended",
@@ -89,20 +90,40 @@ function arrange(record) {
   showWay();
 }
 
+const DRAWN = { browser: "in this browser", server: "by the camera’s computer", rtc: "by the camera’s computer, low latency" };
 function showWay() {
-  text("drawn", view.mode === "browser" ? "in this browser" : "by the camera’s computer");
-  $("way").hidden = relay !== true;
+  text("drawn", DRAWN[view.mode] || "–");
+  $("way").hidden = relay !== true || view.mode === "rtc";
   $("way").setAttribute("aria-pressed", String(view.mode === "browser"));
+  $("rtc").hidden = !rtc.available;
+  $("rtc").setAttribute("aria-pressed", String(view.mode === "rtc"));
   tellWay(view.mode);
 }
 
-view.wanted = recall("way", "auto") === "server" ? "server" : "auto";
-$("way").addEventListener("click", () => {
-  const way = view.wanted === "server" ? "auto" : "server";
-  remember("way", way);
-  want(way, relay);
+const kept = recall("way", "auto");
+view.wanted = ["server", "rtc"].includes(kept) ? kept : "auto";
+function turn(way) {
+  const wanted = view.wanted === way && !rtc.failed ? "auto" : way;
+  rtc.failed = false;
+  remember("way", wanted);
+  want(wanted, relay);
   showWay();
-});
+}
+$("way").addEventListener("click", () => turn("server"));
+$("rtc").addEventListener("click", () => turn("rtc"));
+
+view.trouble = (error) => {
+  rtc.failed = true;
+  want(view.wanted, relay);
+  showWay();
+  say(`No low latency: ${error.message}. The picture comes the usual way.`);
+};
+
+function say(words) {
+  text("said", words);
+  $("said").className = "note";
+  setTimeout(() => { if ($("said").textContent === words) text("said", ""); }, 15000);
+}
 
 // ---- what belongs to a connection
 
@@ -110,6 +131,9 @@ async function loadScene() {
   try {
     Object.assign(scene, await getJson("api/scene"));
     $("edit").hidden = !scene.editable;
+    await lookForRtc();
+    choose(relay);
+    showWay();
     const { cameras } = await getJson("api/cameras");
     $("neighbours").hidden = !cameras.length;
     const { name, way } = await getJson("api/session");

@@ -1,14 +1,16 @@
-// The live picture. Two ways, chosen by what the server can give:
+// The live picture. Three ways, chosen by what the server can give:
 //   browser: the camera's own JPEG and its results (live); boxes are drawn here, on a canvas above the picture.
 //   server:  a picture with everything drawn in (stream.mjpg); also where privacy rules change the picture.
+//   rtc:     the same with low latency, where the viewer asks for it; when it cannot be had, one of the others.
 import { $ } from "./dom.js";
 import { link } from "./link.js";
 import { clearOverlay, drawOverlay } from "./overlay.js";
 import { readParts } from "./parts.js";
+import { rtc, showRtc } from "./rtc.js";
 
 const DEAD_AFTER = 20000; // ms without anything; the server repeats a picture that stands still
 
-export const view = { mode: "", wanted: "auto", shown: null, number: 0 };
+export const view = { mode: "", wanted: "auto", shown: null, number: 0, trouble: () => {} };
 
 let watching = null; // AbortController of the running stream
 let heardAt = 0;
@@ -16,12 +18,15 @@ let heardAt = 0;
 // Which way, after a record's word on it; null is a placard, which does not say.
 export function choose(relay) {
   let mode = view.mode || "server";
-  if (view.wanted === "server" || relay === false) mode = "server";
+  if (view.wanted === "rtc" && rtc.available && !rtc.failed) mode = "rtc";
+  else if (view.wanted === "server" || relay === false) mode = "server";
   else if (relay === true) mode = "browser";
+  else if (mode === "rtc") mode = "server";
   if (mode === view.mode) return false;
   view.mode = mode;
   document.body.dataset.drawn = mode;
-  if (mode === "server") forget();
+  if (mode !== "browser") forget();
+  $("video").hidden = mode !== "rtc";
   watch();
   return true;
 }
@@ -42,6 +47,7 @@ export async function watch() {
   if (!view.mode || link.state !== "open") return;
   heardAt = performance.now();
   const mine = (watching = new AbortController());
+  if (view.mode === "rtc") return watchRtc(mine);
   const path = view.mode === "browser" ? "live" : "stream.mjpg";
   try {
     const answer = await fetch(path, { signal: mine.signal, cache: "no-store" });
@@ -50,6 +56,15 @@ export async function watch() {
     // ended, or cut: tried again below as long as the events flow
   }
   if (watching === mine) setTimeout(() => { if (watching === mine && link.state === "open") watch(); }, 1000);
+}
+
+async function watchRtc(mine) {
+  try {
+    await showRtc(mine.signal, () => { heardAt = performance.now(); });
+  } catch (error) {
+    if (watching !== mine || link.state !== "open") return;
+    view.trouble(error);
+  }
 }
 
 export function unwatch() {
@@ -116,3 +131,10 @@ export function redraw() {
   else clearOverlay();
 }
 new ResizeObserver(redraw).observe(canvas);
+
+// What is drawn over the picture goes by the size of this one, which lies below the film.
+$("video").addEventListener("resize", ({ target }) => {
+  if (view.mode !== "rtc" || !target.videoWidth || canvas.width === target.videoWidth) return;
+  canvas.width = target.videoWidth;
+  canvas.height = target.videoHeight;
+});

@@ -1,4 +1,4 @@
-"""Zones, lines and masks written into the settings file, with everything else in it left as it is.
+"""Zones, lines, masks and rules written into the settings file, with everything else in it left as it is.
 
 Comments and the order of keys stay (``tomlkit``). What is written has been read back and checked by the same
 code that reads settings at the start, and the file is replaced as a whole or not at all.
@@ -7,6 +7,7 @@ code that reads settings at the start, and the file is replaced as a whole or no
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import tempfile
@@ -19,9 +20,12 @@ from edgecam.config import OPTIONS, Settings
 from edgecam.config_load import Loaded
 from edgecam.errors import ConfigError
 from edgecam.privacy.mask import Mask
+from edgecam.scene import EntryError, Rule, SceneError
 
 #: Settings that can be edited.
-KINDS = ("zone", "line", "mask")
+KINDS = ("zone", "line", "mask", "rule")
+
+_DEFAULTS: dict[str, Any] = {f.name: [] if f.default == () else f.default for f in dataclasses.fields(Rule)}
 
 
 class Conflict(ConfigError):
@@ -116,7 +120,7 @@ def plain(kind: str, settings: Settings) -> list[dict[str, Any]]:
 
 
 def edited(text: str, wanted: Mapping[str, object]) -> str:
-    """The text of a settings file with other zones, lines or masks.
+    """The text of a settings file with other zones, lines, masks or rules.
 
     Raises:
         ConfigError: the text is no TOML, the tables are no good, or ``tomlkit`` is not installed.
@@ -148,6 +152,8 @@ def _taken(kind: str, value: object) -> list[dict[str, Any]]:
     """The tables, checked one by one, without keys that say nothing."""
     try:
         OPTIONS[kind].kind.take(value)
+    except EntryError as error:
+        raise SceneError(f"{kind}: {error}", "", (kind, error.number, error.key)) from error
     except ValueError as error:
         raise ConfigError(f"{kind}: {error}") from error
     assert isinstance(value, list)
@@ -180,11 +186,12 @@ def _put(document: Any, kind: str, tables: list[dict[str, Any]]) -> None:
             old.append(_table(table))
         document.append(kind, old)
         return
-    _update(old, tables)
+    _update(kind, old, tables)
 
 
-def _update(old: Any, tables: list[dict[str, Any]]) -> None:
+def _update(kind: str, old: Any, tables: list[dict[str, Any]]) -> None:
     """Change the tables of an array in place: those of the same name, then what is left over."""
+    _rename(old, tables)
     names = [table.get("name") for table in tables]
     for number in reversed(range(len(old))):
         if old[number].get("name") not in names:
@@ -200,13 +207,26 @@ def _update(old: Any, tables: list[dict[str, Any]]) -> None:
         if before is None:
             old.append(_table(table))
         else:
-            _change(before, table)
+            _change(kind, before, table)
 
 
-def _change(before: Any, table: dict[str, Any]) -> None:
+def _rename(old: Any, tables: list[dict[str, Any]]) -> None:
+    """Give those their new names that stand where they stood and say something that they said."""
+    before = [table.get("name") for table in old]
+    after = [table.get("name") for table in tables]
+    for number, (was, now) in enumerate(zip(before, after, strict=False)):
+        if was is None or now is None or was in after or now in before:
+            continue
+        table = tables[number]
+        if any(key != "name" and plain_of(old[number].get(key)) == value for key, value in table.items()):
+            old[number]["name"] = now
+
+
+def _change(kind: str, before: Any, table: dict[str, Any]) -> None:
+    """What a rule says although it would be so anyhow stays, with its comment."""
     fresh = _table(table)
     for key in list(before):
-        if key not in table:
+        if key not in table and not (kind == "rule" and plain_of(before[key]) == _DEFAULTS.get(key)):
             del before[key]
     for key, value in table.items():
         if plain_of(before.get(key)) != value:

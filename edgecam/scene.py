@@ -84,6 +84,31 @@ class Scene:
     rules: tuple[Rule, ...] = ()
 
 
+class EntryError(ValueError):
+    """An entry of a list is wrong.
+
+    Args:
+        number: which, from 0.
+        key: of it, "" where it is not one of the known ones.
+    """
+
+    def __init__(self, message: str, number: int, key: str = "") -> None:
+        super().__init__(message)
+        self.number, self.key = number, key
+
+
+class SceneError(ConfigError):
+    """A scene is wrong.
+
+    Args:
+        at: the kind of an entry, its number from 0, and its key.
+    """
+
+    def __init__(self, message: str, remedy: str, at: tuple[str, int, str]) -> None:
+        super().__init__(message, remedy)
+        self.at = at
+
+
 _NAME = Text("a name of 1 to 60 characters", check=lambda text: _check_name(text))
 
 
@@ -142,15 +167,16 @@ class Tables(Generic[T]):
         who = repr(name) if isinstance(name, str) else str(number)
         for key in table:
             if key not in self._keys:
-                raise ValueError(f"{who}: unknown key {key!r}: {_known(key, self._keys)}")
+                raise EntryError(f"{who}: unknown key {key!r}: {_known(key, self._keys)}", number - 1)
         for key in sorted(self._needed - table.keys()):
-            raise ValueError(f"{who}: {key} is missing")
+            raise EntryError(f"{who}: {key} is missing", number - 1, key)
         values = {}
         for key, value in table.items():
             try:
                 values[key] = self._keys[key].take(value)
             except ValueError as error:
-                raise ValueError(f"{who}: {error}" if key == "points" else f"{who}: {key}: {error}") from None
+                words = f"{who}: {error}" if key == "points" else f"{who}: {key}: {error}"
+                raise EntryError(words, number - 1, key) from None
         return self._make(**values)
 
     def plain(self, value: Iterable[T]) -> list[dict[str, Any]]:
@@ -189,62 +215,67 @@ def check(scene: Scene) -> None:
     """What can be seen to be wrong with a scene without its model.
 
     Raises:
-        ConfigError: two of one name, an unknown zone or line, or keys that exclude each other.
+        SceneError: two of one name, an unknown zone or line, or keys that exclude each other.
     """
     for kind, entries in (("zone", scene.zones), ("line", scene.lines), ("rule", scene.rules)):
         names = [entry.name for entry in entries]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(f"two {kind}s are named {name!r}", "give each a name of its own")
-    for rule in scene.rules:
-        _check_place(rule, "zone", rule.zone, [zone.name for zone in scene.zones])
-        _check_place(rule, "line", rule.line, [line.name for line in scene.lines])
-        _check_keys(rule)
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                at = (kind, number, "name")
+                raise SceneError(f"two {kind}s are named {name!r}", "give each a name of its own", at)
+    for number, rule in enumerate(scene.rules):
+        _check_place(number, rule, "zone", rule.zone, [zone.name for zone in scene.zones])
+        _check_place(number, rule, "line", rule.line, [line.name for line in scene.lines])
+        _check_keys(number, rule)
 
 
-def _check_place(rule: Rule, kind: str, wanted: str | None, names: list[str]) -> None:
+def _check_place(number: int, rule: Rule, kind: str, wanted: str | None, names: list[str]) -> None:
     if wanted is None or wanted in names:
         return
     close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     known = f"known: {', '.join(names)}" if names else f"there is no [[{kind}]] yet"
-    raise ConfigError(f"rule {rule.name!r}: unknown {kind} {wanted!r}", hint + known)
+    message = f"rule {rule.name!r}: unknown {kind} {wanted!r}"
+    raise SceneError(message, hint + known, ("rule", number, kind))
 
 
-def _check_keys(rule: Rule) -> None:
-    def refuse(what: str, remedy: str) -> None:
-        raise ConfigError(f"rule {rule.name!r}: {what}", remedy)
+def _check_keys(number: int, rule: Rule) -> None:
+    def refuse(key: str, what: str, remedy: str) -> None:
+        raise SceneError(f"rule {rule.name!r}: {what}", remedy, ("rule", number, key))
 
     if rule.zone is not None and rule.line is not None:
-        refuse("a rule has a zone or a line, not both", "make two rules of it")
+        refuse("zone", "a rule has a zone or a line, not both", "make two rules of it")
     if rule.line is None and rule.direction != "both":
-        refuse("direction needs a line", "name one, or leave direction out")
+        refuse("direction", "direction needs a line", "name one, or leave direction out")
     if rule.line is not None and (rule.count is not None or rule.dwell):
-        refuse("count and dwell do not go with a line", "use a zone, or leave them out")
+        key = "dwell" if rule.dwell else "count"
+        refuse(key, "count and dwell do not go with a line", "use a zone, or leave them out")
     if rule.min_size > rule.max_size:
-        refuse("min_size is over max_size", "exchange them")
+        refuse("min_size", "min_size is over max_size", "exchange them")
 
 
 def check_labels(scene: Scene, labels: Sequence[str], task: str) -> None:
     """What is wrong with a scene for a model with these labels.
 
     Raises:
-        ConfigError: a rule asks for a label that the model has not (the nearest is named), or for a place
+        SceneError: a rule asks for a label that the model has not (the nearest is named), or for a place
             where the model finds none.
     """
     known = [label for label in labels if label]
-    for rule in scene.rules:
+    for number, rule in enumerate(scene.rules):
         if task == "classify" and (rule.zone or rule.line):
-            raise ConfigError(
+            raise SceneError(
                 f"rule {rule.name!r}: the model says what a picture shows, not where",
                 "leave zone and line out, or choose a model that detects",
+                ("rule", number, "zone" if rule.zone else "line"),
             )
         for label in rule.labels:
             if label in known or (not known and label[:1] == "#" and label[1:].isdecimal()):
                 continue
             close = difflib.get_close_matches(label, known, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ConfigError(
+            raise SceneError(
                 f"rule {rule.name!r}: the model has no label {label!r}",
                 f"{hint}edgecam model info lists them" if known else "it has numbers only: #0, #1, ...",
+                ("rule", number, "labels"),
             )

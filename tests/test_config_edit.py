@@ -14,6 +14,7 @@ from edgecam import config_load
 from edgecam.config import Settings
 from edgecam.config_edit import Conflict, Editor, edited
 from edgecam.errors import ConfigError
+from edgecam.scene import SceneError
 
 TEXT = """\
 # My camera.
@@ -143,3 +144,82 @@ def test_what_is_written_is_read_again(entries: list[tuple[str, float, float]]) 
     back = list(reversed(lines))
     assert tomllib.loads(edited(first, {"line": back})).get("line", []) == back
     assert tomllib.loads(edited(first, {"line": []})) == tomllib.loads(TEXT)
+
+
+RULES = """\
+[[rule]]
+name = "visitor"    # at the door
+labels = ["person"] # nobody else
+direction = "both"  # said all the same
+dwell = 1.0
+min_size = 0.01     # not in the page
+
+# For the dog.
+[[rule]]
+name = "dog"
+labels = ["dog"]
+"""
+
+
+def test_rules_are_changed_with_their_comments_kept(path: Path) -> None:
+    path.write_text(RULES)
+    editor, checked, _ = make(path)
+    visitor, dog = editor.read()["rule"]
+    assert visitor == {"name": "visitor", "labels": ["person"], "dwell": 1.0, "min_size": 0.01}
+    del visitor["dwell"]
+    visitor["cooldown"] = 5
+    night = {"name": "night", "min_score": 0.7}
+    editor.save({"rule": [visitor, dog, night]}, editor.read()["version"])
+    text = path.read_text()
+    for comment in (
+        "# at the door",
+        "# nobody else",
+        "# said all the same",
+        "# not in the page",
+        "# For the dog.",
+    ):
+        assert comment in text
+    found = tomllib.loads(text)["rule"]
+    assert found == [visitor | {"direction": "both"}, dog, night]
+    assert [rule.name for rule in checked[-1].rule] == ["visitor", "dog", "night"]
+    editor.save({"rule": []}, editor.read()["version"])
+    assert "rule" not in tomllib.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("rules", "at"),
+    [
+        ([{"name": "a"}, {"name": "b", "dwell": -1}], ("rule", 1, "dwell")),
+        ([{"name": "a"}, {"name": "b", "min_score": 2}], ("rule", 1, "min_score")),
+        ([{"name": "a"}, {"name": " "}], ("rule", 1, "name")),
+        ([{"name": "a"}, {"name": "a"}], ("rule", 1, "name")),
+        ([{"name": "a", "zone": "dor"}], ("rule", 0, "zone")),
+        ([{"labels": ["x"]}], ("rule", 0, "name")),
+        ([{"name": "a", "direction": "in"}], ("rule", 0, "direction")),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_said_with_its_place(
+    path: Path, rules: list[dict[str, object]], at: tuple[str, int, str]
+) -> None:
+    editor, _, _ = make(path)
+    with pytest.raises(SceneError) as caught:
+        editor.save({"rule": rules}, editor.read()["version"])
+    assert caught.value.at == at
+    assert path.read_text() == TEXT
+
+
+def test_a_zone_is_renamed_with_the_rule_that_uses_it(path: Path) -> None:
+    editor, _, _ = make(path)
+    wanted = {"zone": [DOOR | {"name": "gateway"}, GATE], "rule": [{"name": "visitor", "zone": "gateway"}]}
+    editor.save(wanted, editor.read()["version"])
+    text = path.read_text()
+    assert tomllib.loads(text)["rule"] == [{"name": "visitor", "zone": "gateway"}]
+    assert "# the mat" in text and "# Where people stand." in text
+
+
+def test_one_that_is_put_in_anothers_place_does_not_get_its_comments(path: Path) -> None:
+    editor, _, _ = make(path)
+    other = {"name": "shed", "points": [[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]]}
+    editor.save({"zone": [other, GATE], "rule": []}, editor.read()["version"])
+    assert "# the mat" not in path.read_text()
+    assert tomllib.loads(path.read_text())["zone"] in ([other, GATE], [GATE, other])

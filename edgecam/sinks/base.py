@@ -12,7 +12,7 @@ from edgecam.types import Packet
 
 
 class Editing(Protocol):
-    """Writes zones, lines and masks into the settings file; see :class:`edgecam.config_edit.Editor`."""
+    """Writes zones, lines, masks and rules into the settings: :class:`edgecam.config_edit.Editor`."""
 
     file: Path
 

@@ -167,4 +167,11 @@ class Browser:
         path.write_bytes(base64.b64decode(self._send("GET", f"{self._session}/screenshot")))
 
 
-KEYS = {"Tab": (9, ""), "Escape": (27, ""), "Enter": (13, "\r"), "ArrowLeft": (37, ""), "ArrowDown": (40, "")}
+KEYS = {
+    "Tab": (9, ""),
+    "Escape": (27, ""),
+    "Delete": (46, ""),
+    "Enter": (13, "\r"),
+    "ArrowLeft": (37, ""),
+    "ArrowDown": (40, ""),
+}

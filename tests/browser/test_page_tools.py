@@ -237,7 +237,7 @@ def test_a_mask_is_added_and_what_is_wrong_is_told(page: Browser, settings: Path
     page.click("#edit")
     page.wait_text("#editor", "Save writes to")
     page.click("#editor .row button:nth-child(3)")  # Add mask
-    name = "#editor li:last-child input[type=text]"
+    name = "#editor ul:not(.rules) li:last-child input[type=text]"
     page.run("document.querySelector(arguments[0]).value = ''", name)
     page.type(name, "street")
     page.run(
@@ -256,3 +256,110 @@ def test_a_mask_is_added_and_what_is_wrong_is_told(page: Browser, settings: Path
     found = tomllib.loads(settings.read_text())
     assert [mask["name"] for mask in found["mask"]] == ["street"]
     assert len(found["mask"][0]["points"]) == 4
+
+
+def rule_field(key: str, number: int = 1) -> str:
+    return f'#editor .rules li:nth-child({number}) [data-key="{key}"]'
+
+
+def enter(page: Browser, selector: str, text: str) -> None:
+    page.run("const e = document.querySelector(arguments[0]); e.focus(); e.select()", selector)
+    if text:
+        page.cdp("Input.insertText", text=text)
+    else:
+        page.key("Delete")
+
+
+def choose(page: Browser, selector: str, value: str) -> None:
+    page.run(
+        "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+        "e.dispatchEvent(new Event('change'))",
+        selector,
+        value,
+    )
+
+
+def test_a_rule_is_added_changed_and_taken_away(page: Browser, settings: Path) -> None:
+    settings.write_text(SETTINGS + '\n[[rule]]\nname = "old"  # mine\nmax_size = 0.5  # not in the page\n')
+    page.click("#edit")
+    page.wait_text("#editor", "Save writes to")
+    enter(page, rule_field("labels"), "cat, person")
+    page.click("#editor section > p button")  # Add rule
+    enter(page, rule_field("name", 2), "visitor")
+    choose(page, rule_field("where", 2), "zone:door")
+    assert page.run("return document.activeElement.dataset.key") == "where"
+    for key, value in (("min_score", "0.6"), ("dwell", "1.5"), ("cooldown", "30")):
+        enter(page, rule_field(key, 2), value)
+    # The zone gets another name, and the rule goes along.
+    enter(page, "#editor ul:not(.rules) li:first-child input", "gate")
+    page.click("#editor .primary")
+    page.wait_text("#said", "Saved")
+    text = settings.read_text()
+    assert "# mine" in text and "# not in the page" in text and "# the mat" in text
+    found = tomllib.loads(text)
+    assert found["zone"][0]["name"] == "gate"
+    assert found["rule"] == [
+        {"name": "old", "max_size": 0.5, "labels": ["cat", "person"]},
+        {"name": "visitor", "zone": "gate", "min_score": 0.6, "dwell": 1.5, "cooldown": 30},
+    ]
+    page.click("#edit")
+    page.wait("both rules", lambda: page.run("return document.querySelectorAll('.rules li').length") == 2)
+    assert (
+        page.run("return document.querySelector(arguments[0]).value", rule_field("labels")) == "cat, person"
+    )
+    page.click("#editor .rules li:first-child > button")
+    page.click("#editor .primary")
+    page.wait("it is gone", lambda: len(tomllib.loads(settings.read_text())["rule"]) == 1)
+    assert [line for line in page.complaints() if "422" not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("min_score", "2", "expected a number from 0 to 1"),
+        ("dwell", "-1", "expected a number"),
+        ("name", "", "a name of 1 to 60 characters"),
+        ("labels", "catt", "did you mean 'cat'?"),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_field(
+    page: Browser, settings: Path, key: str, value: str, words: str
+) -> None:
+    page.click("#edit")
+    page.wait_text("#editor", "Save writes to")
+    page.click("#editor section > p button")
+    enter(page, rule_field(key), value)
+    page.click("#editor .primary")
+    page.wait_text(f"#editor .field.{key} .trouble", words)
+    assert page.run("return [document.activeElement.dataset.key, document.activeElement.ariaInvalid]") == [
+        key,
+        "true",
+    ]
+    assert settings.read_text() == SETTINGS
+    enter(page, rule_field(key), "")  # begins anew: the words go
+    enter(page, rule_field(key), {"name": "x", "labels": "cat"}.get(key, "1"))
+    assert page.text("#editor .field .trouble") == ""
+    page.click("#editor .primary")
+    page.wait_text("#said", "Saved")
+
+
+def test_a_rule_is_made_with_the_keyboard_alone(page: Browser, settings: Path) -> None:
+    page.run("document.getElementById('edit').focus()")
+    page.key("Enter")
+    page.wait_text("#editor", "Save writes to")
+    add = "document.querySelector('#editor section > p button')"
+    for _ in range(40):
+        if page.run(f"return document.activeElement === {add}"):
+            break
+        page.key("Tab")
+    page.key("Enter")
+    assert page.run("return document.activeElement.dataset.key") == "name"
+    page.run("document.activeElement.select()")
+    page.cdp("Input.insertText", text="keys")
+    for _ in range(40):
+        if page.run("return document.activeElement.innerText") == "Save":
+            break
+        page.key("Tab")
+    page.key("Enter")
+    page.wait_text("#said", "Saved")
+    assert tomllib.loads(settings.read_text())["rule"] == [{"name": "keys"}]

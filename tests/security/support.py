@@ -15,6 +15,7 @@ import httpx
 from edgecam import accounts, jpeg
 from edgecam.accounts import Account
 from edgecam.errors import ConfigError
+from edgecam.scene import RULES
 from edgecam.sinks.web import WebSink
 from tests.sinks.web_support import noise
 
@@ -36,12 +37,16 @@ class Book:
         self.applied = 0
 
     def read(self) -> dict[str, Any]:
-        return {"zone": [], "line": [], "mask": [], "version": "v1"}
+        return {"zone": [], "line": [], "mask": [], "rule": [], "version": "v1"}
 
     def save(self, wanted: Any, version: str) -> None:
         for entries in wanted.values():
             if not all(isinstance(entry, dict) and entry.get("name") for entry in entries):
                 raise ConfigError("zone: name is missing")
+        try:
+            RULES.take(wanted.get("rule", []))
+        except ValueError as error:
+            raise ConfigError(f"rule: {error}") from error
         self.saved.append((wanted, version))
 
     def apply(self) -> None:

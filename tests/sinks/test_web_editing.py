@@ -32,7 +32,7 @@ class Book:
         self.applied = 0
 
     def read(self) -> dict[str, Any]:
-        return {"zone": [], "line": [], "mask": [], "version": "v1"}
+        return {"zone": [], "line": [], "mask": [], "rule": [], "version": "v1"}
 
     def save(self, wanted: Any, version: str) -> None:
         if wanted.get("zone") == [{"name": "bad"}]:
@@ -128,3 +128,14 @@ def test_what_is_no_good_is_told(body: Any, status: int, words: str, editable: W
     assert answer.status_code == status
     assert words in answer.json()["error"]
     assert (book.saved, book.applied) == ([], 0)
+
+
+def test_what_is_wrong_with_a_rule_is_said_with_its_place(editable: WebSink, book: Book) -> None:
+    """A label that the model has not is found here: the settings file is checked without a model."""
+    answer = put(editable, {"version": "v1", "rule": [{"name": "a"}, {"name": "b", "labels": ["catt"]}]})
+    assert answer.status_code == 422
+    assert answer.json()["at"] == {"kind": "rule", "number": 1, "key": "labels"}
+    assert "did you mean 'cat'?" in answer.json()["error"]
+    assert book.saved == []
+    assert put(editable, {"version": "v1", "rule": [{"name": "b", "labels": ["cat"]}]}).status_code == 200
+    assert httpx.get(f"{editable.url}api/settings").json()["labels"] == ["person", "cat", "自転車"]

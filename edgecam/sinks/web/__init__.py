@@ -28,8 +28,9 @@ class WebSink:
     takes a free one), ``token``, ``users`` (a file of ``edgecam web``), ``insecure``, ``tls`` (with a
     certificate made here), ``cert`` and ``key`` (files of your own), ``names`` (further host names the
     page may be called by, comma separated), ``quality`` (JPEG, 1 to 100), ``fps`` (pictures a second at
-    most), ``peers`` (viewers by WebRTC at most, 0 for none), ``edit`` (zones, lines
-    and masks may be drawn in the page and are written to the settings file) and ``cameras`` (other pages).
+    most), ``peers`` (viewers by WebRTC at most, 0 for none), ``edit`` (zones, lines,
+    masks and rules may be changed in the page and are written to the settings file) and ``cameras``
+    (other pages).
 
     It never makes the pipeline wait, not even for a file: viewers get the newest picture.
 
@@ -140,7 +141,9 @@ class _Running:
                 self.hub,
                 raw,
                 folder,
-                SceneApi(context.scene, context.editing if options["edit"] else None, context.live),
+                SceneApi(
+                    context.scene, context.editing if options["edit"] else None, context.live, context.labels
+                ),
                 Recordings(context.folders),
                 Films(context.films),
                 options["cameras"],

@@ -1,8 +1,9 @@
-"""Zones, lines and masks: told to the page, and taken from it where the user allowed that."""
+"""Zones, lines, masks and rules: told to the page, and taken from it where the user allowed that."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import secrets
@@ -14,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from edgecam import audit
 from edgecam.config_edit import KINDS, Conflict
 from edgecam.errors import EdgecamError
-from edgecam.scene import LINES, ZONES, Scene
+from edgecam.scene import LINES, RULES, ZONES, Scene, SceneError, check_labels
 from edgecam.sinks.base import Editing
 from edgecam.sinks.web.auth import Grant
 from edgecam.sinks.web.body import BodyError, read_body
@@ -31,12 +32,16 @@ class SceneApi:
         scene: zones and lines of the run.
         editing: changes the settings file; None where that is not allowed.
         live: the source is live, so that new settings are taken at once.
+        labels: of the model, that rules may ask for.
     """
 
-    def __init__(self, scene: Scene, editing: Editing | None, live: bool) -> None:
+    def __init__(
+        self, scene: Scene, editing: Editing | None, live: bool, labels: tuple[str, ...] = ()
+    ) -> None:
         self._scene = scene
         self._editing = editing
         self._live = live
+        self._labels = labels
         self._secret = secrets.token_urlsafe(24)
         self._lock = asyncio.Lock()
 
@@ -66,6 +71,7 @@ class SceneApi:
         except EdgecamError as error:
             return _error(422, str(error))
         body = found | {"file": str(self._editing.file), "secret": self._secret, "live": self._live}
+        body["labels"] = [label for label in self._labels if label]
         return JSONResponse(body, headers=_NO_STORE)
 
     async def write(self, request: Request) -> Response:
@@ -87,7 +93,10 @@ class SceneApi:
             return _error(400, str(error))
         async with self._lock:
             try:
+                self._check(wanted)
                 await asyncio.to_thread(self._editing.save, wanted, version)
+            except SceneError as error:
+                return _error(422, str(error), dict(zip(("kind", "number", "key"), error.at, strict=True)))
             except EdgecamError as error:
                 return _error(409 if isinstance(error, Conflict) else 422, str(error))
         changed = ", ".join(f"{kind} ({len(entries)})" for kind, entries in wanted.items()) or "nothing"
@@ -97,6 +106,11 @@ class SceneApi:
         if self._live:
             self._editing.apply()
         return JSONResponse({"saved": str(self._editing.file), "applied": self._live}, headers=_NO_STORE)
+
+    def _check(self, wanted: dict[str, Any]) -> None:
+        """The labels of rules: the settings file is checked without a model, and the run would refuse it."""
+        with contextlib.suppress(ValueError):  # said better by who saves it
+            check_labels(Scene(rules=RULES.take(wanted.get("rule", []))), self._labels, "")
 
     def _proven(self, request: Request) -> bool:
         """It comes from a page that could read what GET tells: ours. The gate has looked at its origin."""
@@ -135,5 +149,5 @@ def _refused(why: str) -> Response:
     return _error(403, why)
 
 
-def _error(status: int, why: str) -> Response:
-    return JSONResponse({"error": why}, status_code=status, headers=_NO_STORE)
+def _error(status: int, why: str, at: dict[str, Any] | None = None) -> Response:
+    return JSONResponse({"error": why} | ({"at": at} if at else {}), status_code=status, headers=_NO_STORE)

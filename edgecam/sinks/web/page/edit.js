@@ -1,6 +1,7 @@
-// Zones, lines and masks drawn over the picture, with the mouse, a finger or the keyboard, and saved.
+// Zones, lines and masks drawn over the picture, with the mouse, a finger or the keyboard, and saved with the rules.
 import { $, button, classed, color, element, getJson, svg, text } from "./dom.js";
 import { placeOf } from "./overlay.js";
+import { Rules } from "./rules.js";
 import { arrowPoints, insertAt, moved, shifted } from "./shapes.js";
 
 const KINDS = { zone: "Zone", line: "Line", mask: "Mask" };
@@ -16,7 +17,7 @@ const canvas = $("picture");
 let settings = null; // what the file holds, and what a change must show
 let shapes = []; // { kind, name, points, ... }
 let chosen = -1;
-let list, message;
+let list, message, rules;
 
 export async function openEditor() {
   if (!panel.hidden) return closeEditor();
@@ -52,17 +53,18 @@ function say(words) {
 // ---- the panel
 
 function build() {
-  const title = element("h2", "Zones, lines and masks");
+  const title = element("h2", "Zones, lines, masks and rules");
   title.id = "editor-title";
   list = element("ul");
+  rules = new Rules(settings.rule, settings.labels, () => shapes);
   message = classed("p", "trouble");
   message.setAttribute("role", "alert");
   panel.replaceChildren(
     title,
     classed("p", "note", "Drag corners, or reach them with Tab and move them with the arrow keys (with Shift in larger steps); Delete takes one away. "
-      + "A click beside a chosen zone or mask adds a corner. Rules that use a place are in the settings file."),
+      + "A click beside a chosen zone or mask adds a corner."),
     classed("div", "row", ...Object.entries(KINDS).map(([kind, words]) => button(`Add ${words.toLowerCase()}`, () => add(kind), "plain"))),
-    list, message,
+    list, rules.node, message,
     classed("div", "row", button("Save", save, "plain primary"), button("Cancel", closeEditor, "plain"),
       classed("span", "note", `Save writes to ${settings.file}`)));
 }
@@ -72,6 +74,7 @@ function add(kind) {
   let number = 1;
   while (names.has(`${kind} ${number}`)) number += 1;
   shapes.push({ kind, name: `${kind} ${number}`, points: structuredClone(NEW[kind]) });
+  rules.render();
   choose(shapes.length - 1);
   layer.querySelector("button")?.focus();
 }
@@ -83,6 +86,7 @@ function choose(index) {
 
 function remove(index) {
   shapes.splice(index, 1);
+  rules.render();
   choose(Math.min(chosen, shapes.length - 1));
   panel.querySelector("button").focus();
 }
@@ -91,7 +95,12 @@ function row(shape, index) {
   const name = element("input");
   Object.assign(name, { type: "text", value: shape.name, maxLength: 60, dir: "auto" });
   name.setAttribute("aria-label", `Name of ${KINDS[shape.kind].toLowerCase()} ${index + 1}`);
-  name.addEventListener("input", () => { shape.name = name.value; draw(); });
+  name.addEventListener("input", () => {
+    const before = shape.name;
+    shape.name = name.value;
+    rules.renamed(shape.kind, before, shape.name);
+    draw();
+  });
   name.addEventListener("focus", () => { if (chosen !== index) { chosen = index; mark(); draw(); } });
   const node = element("li", classed("span", "kind", KINDS[shape.kind]), name);
   if (shape.kind === "mask") node.append(...maskOptions(shape));
@@ -240,6 +249,7 @@ function entry({ kind, ...rest }) {
 async function save() {
   const wanted = { version: settings.version };
   for (const kind of Object.keys(KINDS)) wanted[kind] = shapes.filter((s) => s.kind === kind).map(entry);
+  wanted.rule = rules.values();
   text(message, "");
   try {
     const answer = await fetch("api/settings", {
@@ -248,6 +258,7 @@ async function save() {
       body: JSON.stringify(wanted),
     });
     const body = await answer.json();
+    if (!answer.ok && body.at && rules.blame(body.at, body.error)) return;
     if (!answer.ok) throw new Error(body.error);
     closeEditor();
     say(body.applied ? "Saved. edgecam takes the new settings now." : "Saved. edgecam takes the new settings at its next start.");

@@ -116,7 +116,7 @@ def test_a_page_that_nobody_sees_lets_the_camera_go(page: Browser, sink: WebSink
 def test_it_is_not_offered_where_the_server_has_it_not(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(endpoint, "installed", lambda: False)
     with running() as sink, Feed(sink):
         browser.open(sink.url)
         browser.run("localStorage.setItem('edgecam.way', '\"rtc\"'); location.reload()")

@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import importlib.util
 import logging
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -48,7 +49,7 @@ class WebRtcApi:
         self._missing = ""
         if most == 0:
             self._missing = "WebRTC is off: leave peers=0 out of the web: sink"
-        elif importlib.util.find_spec("aiortc") is None:
+        elif not installed():
             self._missing = MISSING
 
     @property
@@ -109,13 +110,23 @@ class WebRtcApi:
         async with self._lock:
             if self._peers is None and not self._missing:
                 try:
-                    module = await asyncio.to_thread(importlib.import_module, "edgecam.sinks.web.rtc")
+                    module = await asyncio.to_thread(load)
                 except (ImportError, OSError) as error:
                     log.warning("web: aiortc cannot be loaded: %s", error)
                     self._missing = f"aiortc cannot be loaded ({error}): pip install 'edgecam[webrtc]'"
                 else:
                     self._peers = module.Peers(self._hub, self._fps, self._most)
         return self._peers
+
+
+def installed() -> bool:
+    """Whether aiortc is there; loads nothing."""
+    return importlib.util.find_spec("aiortc") is not None
+
+
+def load() -> ModuleType:
+    """What needs aiortc."""
+    return importlib.import_module("edgecam.sinks.web.rtc")
 
 
 def _error(status: int, why: str, more: dict[str, str] | None = None) -> Response:

@@ -237,4 +237,7 @@ def test_the_cpu_twin_of_an_edge_tpu_model_is_named(real: Path) -> None:
         shutil.copy(real / file, store / catalogue.entries()[name].filename)
     shutil.copy(real / "imagenet_labels.txt", store / "imagenet.labels.txt")
     with pytest.raises(DelegateError, match=re.escape(str(store / "mobilenet-v2.tflite"))):
-        build.load_model(Settings(model="mobilenet-v2-edgetpu"))
+        build.load_model(Settings(model="mobilenet-v2-edgetpu", device="cpu"))
+    model = build.load_model(Settings(model="mobilenet-v2-edgetpu"))
+    assert model.engine.notes[0].endswith("; running mobilenet-v2.tflite on the CPU")
+    model.engine.close()

@@ -108,11 +108,18 @@ class TestModels:
         line = refused(1, "run", "demo:", "--labels", real / "coco80.txt", *QUIET)
         assert "90 classes" in line and "80" in line
 
-    def test_compiled_for_a_tpu_names_the_twin(self, real: Path) -> None:
+    def test_compiled_for_a_tpu_that_is_not_there(self, real: Path, tmp_path: Path) -> None:
         model = real / "mobilenet_v2_1.0_224_quant_edgetpu.tflite"
         flags = ("--task", "classify", "--labels", real / "imagenet_labels.txt")
-        line = refused(1, "run", "demo:", "-m", model, *flags, *QUIET)
+        line = refused(1, "run", "demo:", "-m", model, *flags, *QUIET, "--device", "cpu")
         assert "Edge TPU" in line and "mobilenet_v2_1.0_224_quant.tflite" in line
+        done = edgecam("run", "demo:?frames=3", "-m", model, *flags, "--sink", "jsonl:-")
+        assert done.returncode == 0, done.stderr
+        assert "running mobilenet_v2_1.0_224_quant.tflite on the CPU" in done.stderr
+        alone = tmp_path / model.name
+        alone.write_bytes(model.read_bytes())
+        line = refused(1, "run", "demo:", "-m", alone, *flags, *QUIET)
+        assert "Edge TPU" in line and "before its compilation" in line
 
     def test_missing_delegate_is_said_and_the_cpu_goes_on(self) -> None:
         done = edgecam("run", "demo:?frames=3", "--device", "usb", "--sink", "jsonl:-")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -376,9 +378,6 @@ def test_a_library_that_cannot_be_loaded_is_told(
 
 
 def test_it_is_not_loaded_before_somebody_asks() -> None:
-    import subprocess
-    import sys
-
     script = (
         "import sys, httpx; from tests.sinks.web_support import running\n"
         "with running() as sink: print(httpx.get(sink.url + 'api/webrtc').json()['available'])\n"
@@ -388,3 +387,18 @@ def test_it_is_not_loaded_before_somebody_asks() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["True", "False"], done.stderr
+
+
+def test_a_service_that_may_not_have_executable_memory_says_so() -> None:
+    """As systemd's MemoryDenyWriteExecute= has it; here by the kernel's own way to the same."""
+    script = (
+        "import ctypes, httpx; refused = ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)\n"
+        "from tests.sinks.web_support import running\n"
+        "with running() as sink: print(refused, httpx.get(sink.url + 'api/webrtc').json()['why'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    refused, _, why = done.stdout.strip().partition(" ")
+    # A kernel before Linux 6.3 cannot be asked to forbid it.
+    assert why == (endpoint.FORBIDDEN if refused == "0" else "")

@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 _LIMIT = 32 * 1024
 _NO_STORE = {"cache-control": "no-store"}
 MISSING = "aiortc is not installed: pip install 'edgecam[webrtc]'"
+FORBIDDEN = (
+    "this service may not make executable memory, which aiortc needs: "
+    "MemoryDenyWriteExecute=no, by systemctl edit edgecam"
+)
 
 
 class WebRtcApi:
@@ -47,6 +51,7 @@ class WebRtcApi:
         self._peers: Peers | None = None
         self._lock = asyncio.Lock()
         self._missing = ""
+        self._looked = False
         if most == 0:
             self._missing = "WebRTC is off: leave peers=0 out of the web: sink"
         elif not installed():
@@ -58,6 +63,8 @@ class WebRtcApi:
 
     async def describe(self, request: Request) -> Response:
         """Whether there is such a picture, and why not."""
+        async with self._lock:
+            await self._look()
         body = {
             "available": not self._missing,
             "why": self._missing,
@@ -105,9 +112,16 @@ class WebRtcApi:
         with contextlib.suppress(RuntimeError, concurrent.futures.TimeoutError):
             asyncio.run_coroutine_threadsafe(peers.close(), loop).result(timeout)
 
+    async def _look(self) -> None:
+        """Whether it can work at all."""
+        if not self._looked and not self._missing and await asyncio.to_thread(forbidden):
+            self._missing = FORBIDDEN
+        self._looked = True
+
     async def _load(self) -> Peers | None:
         """aiortc takes a second to load, and need not be whole: not while others wait for the loop."""
         async with self._lock:
+            await self._look()
             if self._peers is None and not self._missing:
                 try:
                     module = await asyncio.to_thread(load)
@@ -117,6 +131,17 @@ class WebRtcApi:
                 else:
                     self._peers = module.Peers(self._hub, self._fps, self._most)
         return self._peers
+
+
+def forbidden() -> bool:
+    """Whether this process may not have the callbacks that aiortc's TLS needs; loads no more than cffi."""
+    try:
+        importlib.import_module("cffi").FFI().callback("void(void)", lambda: None)
+    except MemoryError:
+        return True
+    except ImportError:
+        return False  # told when all of it is loaded
+    return False
 
 
 def installed() -> bool:

@@ -112,9 +112,26 @@ def status(loaded: Loaded, name: str, broker: str, as_json: bool) -> None:
         console.write_json(facts)
         return
     for topic, value in facts.items():
-        items = value.items() if isinstance(value, dict) else [("", value)]
-        for key, item in items:
-            print(f"{f'{topic} {key}'.strip() + ':':28} {item}")
+        # Every message says these again; the first tells them.
+        said = _ENVELOPE if isinstance(value, dict) and topic != "birth" else frozenset()
+        for words, item in _rows(topic, value, said):
+            print(f"{words + ':':28} {item}")
+
+
+_ENVELOPE = frozenset({"schema", "device", "boot", "time", "model"})
+
+
+def _rows(words: str, value: Any, left_out: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
+    """A value out of a message as lines for people: (what it is, the value)."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key not in left_out:
+                yield from _rows(f"{words} {key}", item)
+    elif isinstance(value, list):
+        for number, item in enumerate(value, 1):
+            yield from _rows(f"{words} {number}", item)
+    elif value is not None and value != "":
+        yield words, ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def staging_options() -> list[click.Option]:

@@ -55,7 +55,20 @@ RANKS = {
     "cli": 17,
     "__main__": 18,
 }
-HEAVY = ("cv2", "aiortc", "av", "tensorflow", "keras", "picamera2", "paho", "numpy", "PIL", "rich", "uvicorn", "starlette")
+HEAVY = (
+    "cv2",
+    "aiortc",
+    "av",
+    "tensorflow",
+    "keras",
+    "picamera2",
+    "paho",
+    "numpy",
+    "PIL",
+    "rich",
+    "uvicorn",
+    "starlette",
+)
 
 
 def module_name(path: Path) -> str:

@@ -56,8 +56,11 @@ def test_help_needs_nothing_but_python() -> None:
 
 
 @pytest.mark.convert
-def test_the_recipes_make_the_bundled_files_to_the_byte() -> None:
-    """Where this environment has other versions than the pinned ones, one that has them is made first."""
+def test_the_recipes_make_the_bundled_files() -> None:
+    """To the byte, or to what another processor rounds: :mod:`converters.bundled.alike`.
+
+    Where this environment has other versions than the pinned ones, one that has them is made first.
+    """
     if find_spec("tensorflow") is None:
         pytest.skip("TensorFlow is not installed: make convert-env, then make test")
     command = [sys.executable, "-m", "converters.bundled", "--check", *MODULES]

@@ -55,7 +55,8 @@ def done(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Work:
     """The work folder of a finished conversion by both converters."""
     work = tmp_path_factory.mktemp("work")
     data = made / "pictures" / "boxes.json"
-    ways = ("--recipes", "int8", "--recipes", "int8-litert")
+    # On 23 pictures AP moves by a point and more from one processor's arithmetic to another's.
+    ways = ("--recipes", "int8", "--recipes", "int8-litert", "--max-drop", 5)
     assert convert("quantize", made / "squares.keras", "--data", data, "--work", work, *ways) == 0
     return Work(work)
 

@@ -7,12 +7,12 @@ const PATIENCE = 10000; // ms until the first picture
 export const rtc = { available: false, failed: false };
 
 export async function lookForRtc() {
-  Object.assign(rtc, { available: false, failed: false });
+  rtc.failed = false;
   if (typeof RTCPeerConnection === "undefined") return;
   try {
-    rtc.available = (await getJson("api/webrtc")).available;
+    rtc.available = (await getJson("api/webrtc")).available; // until then it is what it was: no film breaks off
   } catch {
-    // an older server
+    rtc.available = false; // an older server
   }
 }
 
@@ -21,22 +21,24 @@ export async function showRtc(signal, alive) {
   const video = $("video");
   const peer = new RTCPeerConnection();
   let place = "";
+  let film = null;
   try {
     const { receiver } = peer.addTransceiver("video", { direction: "recvonly" });
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0; // the newest picture, not the smoothest film
-    video.srcObject = new MediaStream([receiver.track]);
+    video.srcObject = film = new MediaStream([receiver.track]);
     await peer.setLocalDescription();
     const answer = await fetch("api/webrtc", {
-      method: "POST", headers: { "content-type": "application/sdp" }, body: peer.localDescription.sdp, signal,
-    });
+      method: "POST", headers: { "content-type": "application/sdp" }, body: peer.localDescription.sdp,
+    }); // not broken off by the signal: the server would keep a place for nobody
     if (answer.status !== 201) throw new Error((await answer.json().catch(() => ({}))).error || `status ${answer.status}`);
     place = answer.headers.get("location");
+    if (signal.aborted) return;
     await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
     video.play().catch(() => {});
     await lost(peer, video, signal, alive);
   } finally {
     peer.close();
-    video.srcObject = null;
+    if (video.srcObject === film) video.srcObject = null; // the next one may have begun
     if (place) fetch(`api/webrtc/${place.split("/").pop()}`, { method: "DELETE", keepalive: true }).catch(() => {});
   }
 }

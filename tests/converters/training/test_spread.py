@@ -17,7 +17,7 @@ from converters.training import files
 
 pytestmark = pytest.mark.convert
 
-SETTINGS = {"epochs": 2, "batch": 16, "rate": 0.01, "ema": 0.9, "cutout": 0.25, "mixup": 0.2, "rotate": 10}
+SETTINGS = {"epochs": 2, "batch": 16, "rate": 0.01, "ema": 0.9, "rotate": 10, "zoom": 0.1, "brightness": 0.1}
 QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # to compile
 ONE = {"XLA_FLAGS": QUICK}
 TWO = {"XLA_FLAGS": f"{QUICK} --xla_force_host_platform_device_count=2"}

@@ -6,16 +6,14 @@ code that reads settings at the start, and the file is replaced as a whole or no
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecam import config_load
+from edgecam import config_load, whole
 from edgecam.config import OPTIONS, Settings
 from edgecam.config_load import Loaded
 from edgecam.errors import ConfigError
@@ -250,20 +248,10 @@ def write_whole(path: Path, data: bytes) -> None:
         ConfigError: it cannot be written.
     """
     path = path.resolve()
-    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        whole.write(path, data, path.stat().st_mode & 0o777 if path.exists() else 0o600)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            Path(temporary or ".none").unlink()
         raise ConfigError(
             f"cannot write {path} ({error.strerror or error})",
             "let the user that edgecam runs as write the file and its folder",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from edgecam import whole
 
 
 def folder(environ: Mapping[str, str] | None = None) -> Path:
@@ -32,17 +32,4 @@ def write(path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | N
         OSError: it cannot be written; what was there before is still there.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            if owner is not None:
-                os.fchown(file.fileno(), *owner)
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
+    whole.write(path, data, mode, None if owner is None else lambda file: os.chown(file, *owner))

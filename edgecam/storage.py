@@ -24,6 +24,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+from edgecam import whole
 from edgecam.mp4 import whole_length
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Part:
             if self.gone:
                 raise FileNotFoundError(errno.ENOENT, "somebody deleted it")
             self.part.rename(self.path)
-        _sync_folder(self.path.parent)
+        whole.sync_folder(self.path.parent)
         return size
 
     def abandon(self) -> None:
@@ -163,7 +164,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            whole.sync_folder(path.parent)
             self._done(path, len(data))
 
         self._put(commit)
@@ -206,19 +207,9 @@ def _salvage(part: Path) -> bool:
                 os.fsync(file.fileno())
         if length and not final.exists():
             part.rename(final)
-            _sync_folder(final.parent)
+            whole.sync_folder(final.parent)
             return True
         part.unlink()
     except OSError as error:
         log.debug("left alone: %s (%s)", part, error)
     return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new name is safe once its folder is; some file systems cannot."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from edgecam import whole
 from edgecam.errors import EdgecamError
 
 
@@ -68,27 +67,11 @@ class Records:
 
     def _write(self, known: dict[str, str]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        replace(self._path, json.dumps(known, indent=1, sort_keys=True).encode(), 0o644)
+        whole.write(self._path, json.dumps(known, indent=1, sort_keys=True).encode(), 0o644)
 
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def replace(path: Path, data: bytes, mode: int, owner: Owner | None = None) -> None:
-    """Write a file so that at any moment either the old or the new one is there, whole."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
-        (owner or Owner()).give(Path(temporary))
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @dataclass(frozen=True)
@@ -151,10 +134,10 @@ class File:
         if self._edited:
             if not self.beside:
                 return f"{self.path} was edited and stays as it is"
-            replace(self._new, self.data, self.mode, self.owner)
+            whole.write(self._new, self.data, self.mode, self.owner.give)
             return f"{self.path} was edited and stays as it is; the new one is {self._new}"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace(self.path, self.data, self.mode, self.owner)
+        whole.write(self.path, self.data, self.mode, self.owner.give)
         self.records.note(self.path, self.data)
         return ""
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgecam import state as files
+from edgecam import whole
 from edgecam.errors import ModelError
 from edgecam.slots.state import State
 
@@ -100,7 +101,7 @@ class Store:
             OSError: it cannot be written.
         """
         files.write(path, data, owner=self.owner())
-        sync_folder(path.parent)
+        whole.sync_folder(path.parent)
 
     def owner(self) -> tuple[int, int] | None:
         """(user, group) that files must be given to, None if they have it already."""
@@ -180,13 +181,3 @@ class Store:
                 os.fchown(file.fileno(), *owner)
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def sync_folder(folder: Path) -> None:
-    """A new name is safe once its folder is; some file systems cannot."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -30,6 +30,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from process import cpu
+
 from edgecam import build, jpeg, mjpeg
 from edgecam.config import Settings
 from edgecam.registry import source_uri
@@ -150,19 +152,14 @@ def whole(model: str, seconds: float, film: Path, viewer: str) -> tuple[float, f
     while not results.exists() or not results.stat().st_size:
         time.sleep(0.05)
     time.sleep(1.5)  # weights are repacked and caches filled
-    before = results.read_bytes().count(b"\n"), counted[0], _cpu(process.pid), time.perf_counter()
+    before = results.read_bytes().count(b"\n"), counted[0], cpu(process.pid), time.perf_counter()
     time.sleep(seconds)
-    after = results.read_bytes().count(b"\n"), counted[0], _cpu(process.pid), time.perf_counter()
+    after = results.read_bytes().count(b"\n"), counted[0], cpu(process.pid), time.perf_counter()
     stop.set()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     lasted, frames = after[3] - before[3], after[0] - before[0]
     return frames / lasted, (after[1] - before[1]) / lasted, (after[2] - before[2]) / max(frames, 1) * 1000
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def _view(url: str, stop: threading.Event, counted: list[int]) -> None:

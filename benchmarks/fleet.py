@@ -29,6 +29,7 @@ from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from process import cpu, memory
 
 from edgecam.fleet.radio import WINDOW, Radio
 from edgecam.fleet.rollout import Ledger, Rollout, Staging, published
@@ -39,7 +40,6 @@ from edgecam.slots.orders import Plan
 
 PROGRAM = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 TREE = Tree("edgecam")
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Device:
@@ -176,16 +176,6 @@ class Watcher:
 
     def close(self) -> None:
         self._radio.close()
-
-
-def cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def memory(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def wait(what: str, true: Any, seconds: float = 300.0) -> float:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import re
 import signal
 import statistics
@@ -27,13 +26,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import process
+
 from edgecam import jpeg
 from edgecam.registry import source_uri
 from edgecam.sources.demo import DemoSource
 
 EDGECAM = Path(sys.executable).with_name("edgecam")
 FPS = 30
-TICKS = os.sysconf("SC_CLK_TCK")
 INTERVAL_MS = 1000 / FPS
 
 
@@ -90,18 +90,18 @@ class Run:
     @classmethod
     def start(cls, source: str) -> Run:
         began = time.monotonic()
-        process = subprocess.Popen(
+        started = subprocess.Popen(
             [EDGECAM, "run", source, "--sink", "web:?port=0", "--sink", "jsonl:-"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        run = cls(process, began)
+        run = cls(started, began)
         for target in (run._read_results, run._read_messages):
             threading.Thread(target=target, daemon=True).start()
         while not (run.first and run.url):
-            if process.poll() is not None:
-                raise SystemExit(f"edgecam ended with {process.returncode}")
+            if started.poll() is not None:
+                raise SystemExit(f"edgecam ended with {started.returncode}")
             time.sleep(0.005)
         return run
 
@@ -119,14 +119,11 @@ class Run:
 
     def cpu(self) -> float:
         """CPU seconds used so far, all threads."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return process.cpu(self.process.pid)
 
     def memory(self) -> float:
         """Resident MB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+)", status)
-        return int(found[1]) / 1024 if found else 0.0
+        return process.memory(self.process.pid)
 
     def stop(self) -> float:
         """SIGTERM; seconds until the process has ended."""

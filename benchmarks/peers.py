@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from process import cpu, memory
+
 from edgecam import jpeg
 from edgecam.registry import source_uri
 from edgecam.sources.synthetic import SyntheticSource
@@ -137,7 +139,7 @@ def watch(peer: Peer, source: str, seconds: float, sent: Any = None) -> dict[str
             time.sleep(0.005)
         first = results.rows[0][1] - results.began
         time.sleep(1)
-        at, cpu = len(results.rows), _cpu(process.pid)
+        at, before = len(results.rows), cpu(process.pid)
         ages: list[float] = []
         end = time.monotonic() + seconds
         while time.monotonic() < end and process.poll() is None:
@@ -145,30 +147,20 @@ def watch(peer: Peer, source: str, seconds: float, sent: Any = None) -> dict[str
             if sent is not None and len(results.rows) > at + len(ages):
                 number, when = results.rows[at + len(ages)]
                 ages.append((when - sent[number % PICTURES]) * 1000)
-        used, memory = _cpu(process.pid) - cpu, _memory(process.pid)
+        used, resident = cpu(process.pid) - before, memory(process.pid)
         rows = results.rows[at:]
         process.kill()
         process.wait()
     figures = {
         "fps": (len(rows) - 1) / (rows[-1][1] - rows[0][1]),
         "cpu_ms": used / len(rows) * 1000,
-        "memory_mb": memory,
+        "memory_mb": resident,
         "first_s": first,
     }
     if ages:
         ages.sort()
         figures |= {"age_p50_ms": ages[len(ages) // 2], "age_p99_ms": ages[int(len(ages) * 0.99)]}
     return figures
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from edgecam.pipeline import PipelineOptions
 from edgecam.privacy.filter import Privacy, Rules, Shown
 from edgecam.privacy.mask import Mask
 from edgecam.types import Detections, Frame, Packet, Status
-from tests.helpers.broker import until
+from tests.helpers.waiting import until
 from tests.privacy.support import LABELS, detections, jpeg_frame, red, redness
 from tests.test_pipeline import ListSink, ListSource, frame, make
 

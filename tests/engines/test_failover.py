@@ -21,6 +21,7 @@ from edgecam.engines.litert import LiteRTEngine
 from edgecam.errors import DelegateError, EngineError, ModelError
 from tests.engines import writer
 from tests.engines.conftest import compiled
+from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.usefixtures("runtime")
 Write = Callable[..., Path]
@@ -69,13 +70,6 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [("fail", "the device is gone"), ("crash", "crashed under"), ("hang", "did not answer for 0.5 s")],
@@ -104,7 +98,7 @@ def test_it_goes_back_when_the_device_does(load: Callable[..., LiteRTEngine], tm
         time.sleep(0.3)  # tried again in vain meanwhile
         assert answer(engine) == CPU
         gone.unlink()
-        wait_for(lambda: answer(engine) == DEVICE, "the accelerator is not taken back")
+        until("the accelerator is not taken back", lambda: answer(engine) == DEVICE)
         assert (engine.trouble, engine.device) == ("", "delegate libstandin.so")
 
 
@@ -117,7 +111,7 @@ def test_it_comes_up_without_the_device_and_takes_it_later(
     assert answer(engine) == CPU
     assert "no such device" in engine.trouble
     gone.unlink()
-    wait_for(lambda: answer(engine) == DEVICE, "the accelerator is not taken")
+    until("the accelerator is not taken", lambda: answer(engine) == DEVICE)
 
 
 def test_one_that_crashes_again_and_again_is_tried_less_and_less(
@@ -134,7 +128,7 @@ def test_one_that_crashes_again_and_again_is_tried_less_and_less(
 
     monkeypatch.setattr(failover.Failover, "_come_back", noted)
     engine = load(crash="2")
-    wait_for(lambda: answer(engine) in (DEVICE, CPU) and len(pauses) >= 4, "it gave up")
+    until("it gave up", lambda: answer(engine) in (DEVICE, CPU) and len(pauses) >= 4)
     assert pauses == [0.05 * 2**n for n in range(len(pauses))]
 
 
@@ -213,7 +207,7 @@ def test_a_process_whose_parent_was_killed_ends_though_it_hangs(standin: str, wr
         except FileNotFoundError:
             return True
 
-    wait_for(ended, "the child outlives its parent")
+    until("the child outlives its parent", ended)
 
 
 def test_many_failures_leak_nothing(load: Callable[..., LiteRTEngine], tmp_path: Path) -> None:
@@ -225,6 +219,6 @@ def test_many_failures_leak_nothing(load: Callable[..., LiteRTEngine], tmp_path:
         gone.touch()
         answers.append(answer(engine))
         gone.unlink()
-        wait_for(lambda: answer(engine) == DEVICE, "not taken back")
+        until("not taken back", lambda: answer(engine) == DEVICE)
     assert answers == [CPU] * 4
     assert open_files() <= before

@@ -120,7 +120,7 @@ def soak(minutes: float, seed: int) -> tuple[list[Held], Counter[str], dict[str,
         for sink in sinks:
             command += ["--sink", sink]
         with HttpCamera(cam=making.stream) as camera, Running("run", camera.url("cam"), *command) as run:
-            watched = Watched(run, folder / "results.jsonl")
+            watched = Watched(run)
             address = urllib.parse.urlsplit(watched.url)
             making.run, making.page = run, (str(address.hostname), int(address.port or 80))
             seen: list[Held] = []

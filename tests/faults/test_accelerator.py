@@ -30,7 +30,7 @@ def test_its_process_crashes_or_hangs(standin: str, tmp_path: Path, signal_numbe
         f"jsonl:{results}",
     )
     with Running("run", "synthetic:?fps=10", *arguments) as run:
-        watched = Watched(run, results)
+        watched = Watched(run)
         assert "libstandin" in watched.state("running")["device"]
         (child,) = children(run.process.pid)
         gone.touch()
@@ -52,7 +52,7 @@ def test_it_crashes_at_every_start(standin: str, tmp_path: Path) -> None:
     with Running(
         "run", "synthetic:?fps=10", "--delegate", f"{standin}?claim=all&crash=create", *arguments
     ) as run:
-        watched = Watched(run, results)
+        watched = Watched(run)
         assert "crashed" in watched.state("degraded")["message"]
         watched.results_go_on()
         assert run.end(signal.SIGTERM) == 0

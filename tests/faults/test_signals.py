@@ -12,7 +12,8 @@ import cv2
 
 from edgecam import resources
 from tests.e2e.command import Running
-from tests.faults.watched import rounds, wait_for
+from tests.faults.watched import PATIENCE, rounds
+from tests.helpers.waiting import until
 
 MODEL = resources.folder("models") / "classify-person.tflite"
 RULES = """
@@ -57,7 +58,7 @@ def _end_somehow(command: list[object], results: Path, chance: random.Random) ->
     """Begin a run, wait until results come, and a little; whether it was killed."""
     before = results.stat().st_size if results.exists() else 0
     with Running(*command) as run:
-        wait_for(lambda: results.exists() and results.stat().st_size > before, "no results come")
+        until("no results come", lambda: results.exists() and results.stat().st_size > before, PATIENCE)
         time.sleep(chance.uniform(0, 2.5))
         number = chance.choice((signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP))
         if number == signal.SIGSTOP:

@@ -15,9 +15,10 @@ import pytest
 
 from edgecam import resources
 from tests.e2e.command import Running
-from tests.faults.watched import Watched, rounds, wait_for
+from tests.faults.watched import Watched, rounds
 from tests.helpers.http_camera import HttpCamera, Request, picture
 from tests.helpers.rtsp import RtspServer
+from tests.helpers.waiting import until
 
 MODEL = resources.folder("models") / "classify-person.tflite"
 GROWTH = 12  # MB; the allocator's own breathing
@@ -32,7 +33,7 @@ def test_an_rtsp_server_that_is_killed_and_freezes(tmp_path: Path) -> None:
     chance = random.Random(3)
     results = tmp_path / "results.jsonl"
     with RtspServer() as server, Running("run", server.url(), *arguments(results)) as run:
-        watched = Watched(run, results)
+        watched = Watched(run)
         watched.state("running")
         after_first = None
         for number in range(1, rounds(2) + 1):
@@ -118,8 +119,8 @@ def test_an_http_camera_that_sends_all_kinds_of_rubbish(tmp_path: Path) -> None:
 
     results = tmp_path / "results.jsonl"
     with HttpCamera(cam=stream) as camera, Running("run", camera.url("cam"), *arguments(results)) as run:
-        watched = Watched(run, results)
-        wait_for(done.is_set, "the stream ended for good", 60 + most)
+        watched = Watched(run)
+        until("the stream ended for good", done.is_set, 60 + most)
         status = watched.state("running")
         watched.results_go_on()
         assert status["broken"] > 0

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.command import Running
+from tests.helpers.waiting import until
+
+PATIENCE = 60.0  # seconds; everything is started anew in them
 
 
 def rounds(few: int) -> int:
     """How often a fault is made: few times, or as often as the variable EDGECAM_FAULTS says."""
     return int(os.environ.get("EDGECAM_FAULTS", few))
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """The condition's value once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return value
 
 
 def children(pid: int) -> list[int]:
@@ -56,11 +48,10 @@ def held(pid: int) -> Held:
 class Watched:
     """A run with the sinks ``web:?port=0`` and ``jsonl:results``."""
 
-    def __init__(self, run: Running, results: Path) -> None:
+    def __init__(self, run: Running) -> None:
         self.run = run
         line = run.wait_for("page: ")
         self.url = line.split()[-1].rstrip("/")
-        self._results = results
 
     def status(self) -> dict[str, Any]:
         """What the page says; before there is anything to say, that nothing was done yet."""
@@ -70,15 +61,12 @@ class Watched:
 
     def state(self, wanted: str) -> dict[str, Any]:
         """The status once it is that."""
-        wait_for(lambda: self.status()["state"] == wanted, f"it never was {wanted}")
+        until(f"it never was {wanted}", lambda: self.status()["state"] == wanted, PATIENCE)
         return self.status()
-
-    def lines(self) -> int:
-        return self._results.read_bytes().count(b"\n") if self._results.exists() else 0
 
     def results_go_on(self) -> None:
         before = self.status()["frames"]
-        wait_for(lambda: self.status()["frames"] > before, "no results come")
+        until("no results come", lambda: self.status()["frames"] > before, PATIENCE)
 
     def held(self) -> Held:
         return held(self.run.process.pid)

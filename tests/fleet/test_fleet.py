@@ -24,7 +24,8 @@ from edgecam.slots import check
 from edgecam.slots.check import Rules
 from tests.conftest import ROOT
 from tests.fleet.support import AT_ONCE, KEY, SIGNED, STRANGER, TREE, Controller, Device
-from tests.helpers.broker import Broker, Subscriber, running, until
+from tests.helpers.broker import Broker, Subscriber, running
+from tests.helpers.waiting import until
 from tests.slots.test_check import with_contract
 
 pytestmark = pytest.mark.mosquitto

@@ -8,23 +8,15 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.helpers.waiting import PATIENCE, until
+
 PROGRAM = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-PATIENCE = 20.0
-
-
-def until(what: str, true: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Wait until something is true; fail with ``what`` when it does not come."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"waited for {seconds:g} s: {what}"
-        time.sleep(0.01)
 
 
 def free_port() -> int:

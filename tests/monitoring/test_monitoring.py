@@ -15,7 +15,8 @@ import pytest
 
 from edgecam.sinks.web import WebSink
 from edgecam.types import QueueState, SinkState
-from tests.helpers.broker import free_port, until
+from tests.helpers.broker import free_port
+from tests.helpers.waiting import until
 from tests.sinks.test_web_metrics import timed
 from tests.sinks.web_support import Camera, running
 

@@ -13,7 +13,7 @@ import pytest
 from edgecam.errors import SinkError, UsageError
 from edgecam.registry import parse_uri
 from edgecam.sinks.program import ExecSink
-from tests.helpers.broker import until
+from tests.helpers.waiting import until
 from tests.sinks.mqtt.support import context, seen
 from tests.sinks.support import Listener
 

@@ -25,7 +25,8 @@ from edgecam.backoff import Backoff
 from edgecam.errors import SinkError, UnknownNameError, UsageError
 from edgecam.registry import parse_uri
 from edgecam.sinks.webhook import WebhookSink
-from tests.helpers.broker import free_port, until
+from tests.helpers.broker import free_port
+from tests.helpers.waiting import until
 from tests.sinks.mqtt.support import context, seen
 from tests.sinks.support import Listener
 

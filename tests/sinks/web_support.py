@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -19,6 +18,7 @@ from edgecam.registry import SINKS, load, sink_uri
 from edgecam.sinks.base import SinkContext
 from edgecam.sinks.web import WebSink
 from edgecam.types import Classification, Detections, Frame, Image, Packet, Result, State, Status
+from tests.helpers import waiting
 
 LABELS = ("person", "cat", "自転車")
 TIMEOUT = 10.0
@@ -190,11 +190,8 @@ class Events(Stream):
 
 
 def until(what: str, probe: Callable[[], object]) -> None:
-    """Ask again until it is true: for what a server does once a client has gone, which nothing announces."""
-    deadline = time.monotonic() + TIMEOUT
-    while not probe():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
+    """For what a server does once a client has gone, which nothing announces."""
+    waiting.until(what, probe, TIMEOUT)
 
 
 class Pusher:

@@ -12,7 +12,8 @@ from edgecam.control import Controls
 from edgecam.scene import Line, Rule, Scene, Zone
 from edgecam.sinks.mqtt.homeassistant import Offer, components_of, discovery, topic
 from edgecam.sinks.mqtt.topics import Topics
-from tests.helpers.broker import Broker, Subscriber, until
+from tests.helpers.broker import Broker, Subscriber
+from tests.helpers.waiting import until
 from tests.sinks.mqtt.support import seen, started
 
 WHERE = "homeassistant/device/edgecam-cam-1/config"

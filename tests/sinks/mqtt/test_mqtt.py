@@ -21,7 +21,8 @@ from edgecam.outbox import Bounds, Outbox
 from edgecam.sinks.mqtt.link import Link, Message
 from edgecam.sinks.mqtt.server import Server
 from edgecam.types import Frame
-from tests.helpers.broker import Broker, Subscriber, listening, running, until
+from tests.helpers.broker import Broker, Subscriber, listening, running
+from tests.helpers.waiting import until
 from tests.sinks.mqtt.support import MODEL, records, seen, started
 
 pytestmark = pytest.mark.mosquitto
@@ -346,7 +347,7 @@ def test_two_devices_with_one_id(broker: Broker, watcher: Subscriber, version: s
     program = f"""
         import sys, time
         from edgecam.sinks.mqtt import link
-        from tests.helpers.broker import until
+        from tests.helpers.waiting import until
         from tests.sinks.mqtt.support import seen, started
         link.FIRST_PAUSE, link.LONGEST_PAUSE, link.SLOW_PAUSE = 0.05, 0.2, 0.4
         with started("{uri}") as (sink, listener):

@@ -12,7 +12,8 @@ from edgecam import jpeg
 from edgecam.config import Settings
 from edgecam.control import Controls
 from edgecam.types import Image
-from tests.helpers.broker import Broker, Subscriber, until
+from tests.helpers.broker import Broker, Subscriber
+from tests.helpers.waiting import until
 from tests.privacy.support import redness
 from tests.privacy.test_ways_out import MARK, SETTINGS, blueness, run, sink
 from tests.sinks.mqtt.support import seen, started

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.broker import Broker, Subscriber, until
+from tests.helpers.broker import Broker, Subscriber
+from tests.helpers.waiting import until
 from tests.sinks.mqtt.support import records
 
 pytestmark = pytest.mark.mosquitto

@@ -11,7 +11,7 @@ from edgecam.outbox import MEMORY, Bounds, Outbox
 from edgecam.sinks.mqtt.client import Message
 from edgecam.sinks.mqtt.server import Server
 from edgecam.sinks.mqtt.session import WINDOW, Mail, Purpose, Session
-from tests.helpers.broker import until
+from tests.helpers.waiting import until
 
 
 @dataclass

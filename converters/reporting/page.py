@@ -10,6 +10,7 @@ from typing import Any
 from converters.judging.figures import Figures
 from converters.reporting import charts, curves, pictures
 from converters.reporting.charts import decibels
+from converters.reporting.document import document
 from converters.reporting.story import (
     TWIN,
     Story,
@@ -22,7 +23,6 @@ from converters.reporting.story import (
     times,
 )
 
-_STYLE = Path(__file__).with_name("page.css")
 _WORST_LAYERS = 8
 
 
@@ -41,14 +41,7 @@ def render(story: Story) -> str:
         curves.sections(story.training),
         _about(story),
     ]
-    style = _STYLE.read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(story.title)}: report</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n<footer>Made by edgecam-convert.</footer>\n</main>\n</body>\n</html>\n"
-    )
+    return document(f"{story.title}: report", parts)
 
 
 def _head(story: Story) -> str:

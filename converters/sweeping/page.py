@@ -6,16 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
-from converters import reporting
+from converters.reporting.document import document
 from converters.reporting.story import megabytes, milliseconds, percent
 from converters.reporting.svg import Drawing, Scale, width_of
 from converters.sweeping.pareto import Point
 
 COLUMNS = ("variant", "model", "right", "ms", "kB", "compressed", "M MACs", "parameters")
-_STYLE = Path(reporting.__file__).with_name("page.css")
 _MARGIN = 0.08
 
 
@@ -63,14 +61,7 @@ def render(story: Story) -> str:
         else "",
         _section("Failed", _failed(story)) if _errors(story) else "",
     ]
-    style = _STYLE.read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(story.title)}: sweep</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n<footer>Made by edgecam-convert.</footer>\n</main>\n</body>\n</html>\n"
-    )
+    return document(f"{story.title}: sweep", parts)
 
 
 def markdown(story: Story) -> str:

@@ -17,6 +17,7 @@ from edgecam.accounts import Account
 from edgecam.errors import ConfigError
 from edgecam.scene import RULES
 from edgecam.sinks.web import WebSink
+from tests.sinks import web_support
 from tests.sinks.web_support import noise
 
 PASSWORD = "correct horse battery"
@@ -28,18 +29,10 @@ TOKEN = "t0ken-of-prometheus-which-is-long"
 CHEAP = "scrypt$1$1$1$"
 
 
-class Book:
-    """A settings file that takes anything but a zone without a name."""
+class Book(web_support.Book):
+    """Takes anything but entries without a name and rules that are none."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.saved: list[Any] = []
-        self.applied = 0
-
-    def read(self) -> dict[str, Any]:
-        return {"zone": [], "line": [], "mask": [], "rule": [], "version": "v1"}
-
-    def save(self, wanted: Any, version: str) -> None:
+    def check(self, wanted: Any) -> None:
         for entries in wanted.values():
             if not all(isinstance(entry, dict) and entry.get("name") for entry in entries):
                 raise ConfigError("zone: name is missing")
@@ -47,10 +40,6 @@ class Book:
             RULES.take(wanted.get("rule", []))
         except ValueError as error:
             raise ConfigError(f"rule: {error}") from error
-        self.saved.append((wanted, version))
-
-    def apply(self) -> None:
-        self.applied += 1
 
 
 def cheap_hash(password: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from edgecam.errors import ConfigError, UsageError
 from edgecam.scene import Line, Rule, Scene, Zone
 from edgecam.sinks.web import WebSink
+from tests.sinks import web_support
 from tests.sinks.test_web_page_api import context
 from tests.sinks.web_support import make
 
@@ -23,24 +24,12 @@ SCENE = Scene(
 )
 
 
-class Book:
-    """A settings file that takes anything but a zone named bad."""
+class Book(web_support.Book):
+    """Takes anything but a zone named bad."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.saved: list[Any] = []
-        self.applied = 0
-
-    def read(self) -> dict[str, Any]:
-        return {"zone": [], "line": [], "mask": [], "rule": [], "version": "v1"}
-
-    def save(self, wanted: Any, version: str) -> None:
+    def check(self, wanted: Any) -> None:
         if wanted.get("zone") == [{"name": "bad"}]:
             raise ConfigError("zone: 'bad': points is missing")
-        self.saved.append((wanted, version))
-
-    def apply(self) -> None:
-        self.applied += 1
 
 
 @pytest.fixture

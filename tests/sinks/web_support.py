@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -192,6 +193,28 @@ class Events(Stream):
 def until(what: str, probe: Callable[[], object]) -> None:
     """For what a server does once a client has gone, which nothing announces."""
     waiting.until(what, probe, TIMEOUT)
+
+
+class Book:
+    """A settings file in memory. Subclasses say in ``check`` what it does not take."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.saved: list[Any] = []
+        self.applied = 0
+
+    def read(self) -> dict[str, Any]:
+        return {"zone": [], "line": [], "mask": [], "rule": [], "version": "v1"}
+
+    def check(self, wanted: Any) -> None:
+        """Raise ConfigError."""
+
+    def save(self, wanted: Any, version: str) -> None:
+        self.check(wanted)
+        self.saved.append((wanted, version))
+
+    def apply(self) -> None:
+        self.applied += 1
 
 
 class Pusher:

@@ -57,7 +57,8 @@ class TestInstall:
     def test_doing_it_again_changes_nothing(self, system: Machine) -> None:
         before = pid(system)
         done = system.edgecam("service", "install")
-        assert done.stderr.count("\n") == 1 and "running" in done.stderr
+        said = done.stderr.splitlines()
+        assert len(said) == 3 and "running" in said[0] and said[1] == "page: http://127.0.0.1:8080/"
         assert pid(system) == before
 
     def test_a_dry_run_shows_all_and_changes_nothing(self, system: Machine) -> None:

@@ -1,12 +1,14 @@
 """How near the whole of `edgecam run` comes to its slowest stage.
 
-    python benchmarks/efficiency.py [--seconds 8] [--rounds 3] [--viewer none|relayed|drawn] [--json FILE]
+    python benchmarks/efficiency.py [--seconds 8] [--rounds 3] [--threads N] [--viewer none|relayed|drawn]
+        [--json FILE]
 
 For each model, in each round: `invoke()` alone in a loop, decoding alone (each JPEG as far as the model
-needs it), and the real command on a 1280x720 Motion JPEG file, as fast as it comes, results to a file.
+needs it), and the real command on a 1280x720 Motion JPEG film, as fast as it comes, results to a file.
 Efficiency is the command's rate over the smaller of the two others, taken in the same round with the same
-threads; the median of the rounds is told. Instructions a frame are counted by `perf stat` where the machine
-has counters.
+threads; the median of the rounds is told. The ceiling is what the cores can give at most: a frame takes the
+processor time of both, and with as many threads as cores `invoke()` alone leaves no core for decoding.
+Instructions a frame are counted by `perf stat` where the machine has counters.
 
 With ``--viewer relayed`` a viewer reads the camera's own JPEG and the results that a browser draws over it;
 with ``drawn`` it reads pictures drawn and encoded here.
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import signal
@@ -26,7 +29,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +43,8 @@ from edgecam.types import Frame
 
 EDGECAM = Path(sys.executable).with_name("edgecam")
 SIZE = (1280, 720)
-PICTURES = 120
+PICTURES = 600
+CORES = len(os.sched_getaffinity(0))
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 MODELS = {
     "mobilenet-v1-0.25-128": (str(REAL / "mobilenet_v1_0.25_128_quant.tflite"), 0.85),
@@ -56,6 +60,7 @@ COLUMNS = (
     "decode/s",
     "whole/s",
     "efficiency",
+    "ceiling",
     "all rounds",
     "CPU ms",
     "Minstr",
@@ -71,6 +76,7 @@ class Round:
     Attributes:
         invoke: the interpreter alone.
         decode: the decoder alone.
+        bare_ms: CPU milliseconds a frame of both.
         whole: the command.
         shown: pictures that the viewer got.
         cpu_ms: CPU milliseconds a frame of the command, all threads.
@@ -78,6 +84,7 @@ class Round:
 
     invoke: float
     decode: float
+    bare_ms: float
     whole: float
     shown: float
     cpu_ms: float
@@ -85,6 +92,10 @@ class Round:
     @property
     def efficiency(self) -> float:
         return self.whole / min(self.invoke, self.decode)
+
+    @property
+    def ceiling(self) -> float:
+        return min(1.0, CORES * 1000 / self.bare_ms / min(self.invoke, self.decode))
 
 
 def pictures() -> list[bytes]:
@@ -96,20 +107,20 @@ def pictures() -> list[bytes]:
     return made
 
 
-def rate(work: Any, seconds: float) -> float:
-    """How often a second ``work(n)`` can be done."""
+def rate(work: Any, seconds: float) -> tuple[float, float]:
+    """How often a second ``work(n)`` can be done, and the CPU milliseconds of one."""
     for number in range(5):
         work(number)
-    began, done = time.perf_counter(), 0
+    began, used, done = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() - began < seconds:
         work(done)
         done += 1
-    return done / (time.perf_counter() - began)
+    return done / (time.perf_counter() - began), 1000 * (time.process_time() - used) / done
 
 
-def bare(model: str, seconds: float, films: list[bytes]) -> tuple[float, float]:
-    """(invoke, decode) alone, in this process."""
-    loaded = build.load_model(settings(model))
+def bare(model: str, threads: int, seconds: float, films: list[bytes]) -> tuple[float, float, float]:
+    """(invoke, decode) alone, in this process, and the CPU milliseconds of both."""
+    loaded = build.load_model(replace(settings(model), threads=threads))
     frame = Frame(0, jpeg=films[0], size=SIZE, decode=mjpeg.decode)
     tensor, _ = loaded.preprocessor(frame)
     tensor = tensor.copy()
@@ -117,7 +128,7 @@ def bare(model: str, seconds: float, films: list[bytes]) -> tuple[float, float]:
     height, width = loaded.engine.input.shape[1:3]
     decode = rate(lambda n: mjpeg.decode(films[n % len(films)], width, height), seconds)
     loaded.engine.close()
-    return invoke, decode
+    return invoke[0], decode[0], invoke[1] + decode[1]
 
 
 def settings(model: str) -> Settings:
@@ -126,7 +137,7 @@ def settings(model: str) -> Settings:
     return Settings(model=model, **FOREIGN if foreign else {})
 
 
-def whole(model: str, seconds: float, film: Path, viewer: str) -> tuple[float, float, float]:
+def whole(model: str, threads: int, seconds: float, film: Path, viewer: str) -> tuple[float, float, float]:
     """(results a second, pictures a second that the viewer got, CPU milliseconds a frame)."""
     command = [
         EDGECAM,
@@ -134,6 +145,7 @@ def whole(model: str, seconds: float, film: Path, viewer: str) -> tuple[float, f
         f"video:{film}?loop=yes",
         "--model",
         model,
+        f"--threads={threads}",
         "--sink",
         f"jsonl:{film.parent}/out.jsonl?overwrite=yes",
     ]
@@ -208,6 +220,7 @@ def row(name: str, rounds: list[Round], counted: float | None) -> str:
         return f"{statistics.median(getattr(r, field) for r in rounds):.{digits}f}"
 
     cells = [name, middle("invoke"), middle("decode"), middle("whole"), f"**{middle('efficiency', 2)}**"]
+    cells += [middle("ceiling", 2)]
     cells += [" ".join(f"{r.efficiency:.2f}" for r in rounds), middle("cpu_ms", 1)]
     cells += ["" if counted is None else f"{counted:.1f}", middle("shown")]
     return f"| {' | '.join(cells)} |"
@@ -219,6 +232,9 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--threads", type=int, default=CORES, help="of the interpreter; one a core if not given"
+    )
     parser.add_argument("--viewer", choices=["none", *PATHS], default="none")
     parser.add_argument(
         "--models",
@@ -229,17 +245,21 @@ def main() -> None:
     options = parser.parse_args()
     films = pictures()
     figures: dict[str, Any] = {}
-    print(f"viewer: {options.viewer}; 1280x720 Motion JPEG, {options.rounds} rounds of {options.seconds:g} s")
+    print(
+        f"{options.threads} threads on {CORES} cores, viewer: {options.viewer}; 1280x720 Motion JPEG, "
+        f"{options.rounds} rounds of {options.seconds:g} s, load {os.getloadavg()[0]:.1f}"
+    )
     print(f"| {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * (len(COLUMNS) - 1)}")
     with tempfile.TemporaryDirectory() as folder:
-        film = Path(folder) / "film.mjpeg"
-        film.write_bytes(b"".join(films))
+        film = Path(folder) / "film.avi"
+        command = ["ffmpeg", "-v", "error", "-f", "mjpeg", "-r", "30", "-i", "-", "-c", "copy", str(film)]
+        subprocess.run(command, input=b"".join(films), check=True)
         for name in options.models:
             model = MODELS[name][0]
             rounds = [
                 Round(
-                    *bare(model, options.seconds / 2, films),
-                    *whole(model, options.seconds, film, options.viewer),
+                    *bare(model, options.threads, options.seconds / 2, films),
+                    *whole(model, options.threads, options.seconds, film, options.viewer),
                 )
                 for _ in range(options.rounds)
             ]

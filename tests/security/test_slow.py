@@ -146,6 +146,16 @@ def test_who_watches_is_not_put_out_for_a_newcomer() -> None:
         until("a place is free again", served)
 
 
+def test_how_many_may_watch_is_the_owners_word() -> None:
+    with running("web:?port=0&connections=100") as sink, contextlib.ExitStack() as stack:
+        sink.push(Camera().packet())
+        viewers = [stack.enter_context(Viewer(sink)) for _ in range(50)]  # of one address: half of them
+        for viewer in viewers:
+            viewer.part()
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"{sink.url}healthz", timeout=5)
+
+
 def test_passwords_are_hashed_one_at_a_time_and_few_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

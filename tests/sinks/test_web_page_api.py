@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,8 +18,9 @@ from edgecam import jpeg
 from edgecam.privacy.filter import Privacy, Rules
 from edgecam.privacy.mask import Mask
 from edgecam.sinks.base import SinkContext
-from edgecam.sinks.web import WebSink
+from edgecam.sinks.web import WebSink, streams
 from edgecam.sinks.web.history import FIELDS, History
+from edgecam.sinks.web.hub import Arrival
 from edgecam.sinks.web.neighbours import parse
 from edgecam.types import Frame, Packet, Status
 from tests.sinks.web_support import LABELS, Events, Stream, detections, make, noise, running
@@ -81,6 +83,26 @@ def test_the_cameras_own_bytes_come_with_their_results_and_one_number() -> None:
                 sink.push(packet(seq))
         status = httpx.get(f"{sink.url}api/status").json()
         assert (status["encoded"], status["relayed"]) == (0, 3)  # nothing was drawn
+
+
+def test_what_viewers_get_is_made_once_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    pair = streams._pair
+
+    def counted(arrival: Arrival) -> bytes:
+        made.append(arrival.version)
+        return pair(arrival)
+
+    monkeypatch.setattr(streams, "_pair", counted)
+    with running() as sink, contextlib.ExitStack() as stack:
+        sink.push(packet())
+        viewers = [stack.enter_context(Live(sink)) for _ in range(4)]
+        for seq in range(1, 4):
+            for live in viewers:
+                assert json.loads(live.part()[1])["number"] == seq
+                assert live.part()[1] == OWN
+            sink.push(packet(seq))
+        assert [version for version in made if version < 4] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("masked", [True, False])

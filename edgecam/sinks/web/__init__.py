@@ -28,9 +28,9 @@ class WebSink:
     takes a free one), ``token``, ``users`` (a file of ``edgecam web``), ``insecure``, ``tls`` (with a
     certificate made here), ``cert`` and ``key`` (files of your own), ``names`` (further host names the
     page may be called by, comma separated), ``quality`` (JPEG, 1 to 100), ``fps`` (pictures a second at
-    most), ``peers`` (viewers by WebRTC at most, 0 for none), ``edit`` (zones, lines,
-    masks and rules may be changed in the page and are written to the settings file) and ``cameras``
-    (other pages).
+    most), ``peers`` (viewers by WebRTC at most, 0 for none), ``connections`` (at once, half of them of
+    one address), ``edit`` (zones, lines, masks and rules may be changed in the page and are written to the
+    settings file) and ``cameras`` (other pages).
 
     It never makes the pipeline wait, not even for a file: viewers get the newest picture.
 
@@ -56,6 +56,7 @@ class WebSink:
             quality=(number(int, 1, 100), 80),
             fps=(number(float, 0.1, 1000), 30.0),
             peers=(number(int, 0, 16), 4),
+            connections=(number(int, 8, 1000), 64),
             edit=(parse_bool, False),
             cameras=(neighbours.parse, ()),
         )
@@ -151,7 +152,7 @@ class _Running:
                 options["peers"],
             )
         )
-        self.server = ServerThread(loop)
+        self.server = ServerThread(loop, options["connections"])
         self.hub.start()
         elsewhere = tuple(dict.fromkeys(camera.origin for camera in options["cameras"]))
         access = protection.access

@@ -17,7 +17,7 @@ from edgecam.sinks.web.door import Door, protocol
 
 log = logging.getLogger(__name__)
 
-#: Connections at once; more get "503". Bounds memory: each holds about two pictures at most.
+#: Connections that are served at once; more get "503". Bounds memory: each holds about two pictures at most.
 MAX_CONNECTIONS = 64
 #: Unsent bytes that the kernel takes over. Little, because what lies there can no longer be replaced by a
 #: newer picture: on a slow network this is the difference between a late picture and a very late one.
@@ -87,10 +87,12 @@ class ServerThread:
 
     Args:
         loop: the event loop to run on; closed at the end.
+        connections: served at once. Half as many of one address, half as many again are let in to wait.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, connections: int = MAX_CONNECTIONS) -> None:
         self.failed = ""
+        self._connections = connections
         self._loop = loop
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -101,7 +103,8 @@ class ServerThread:
             sock: see :func:`bind`; it is taken over.
             certificate: files of certificate and key, for TLS.
         """
-        door = Door(sock, self._loop)
+        most = self._connections
+        door = Door(sock, self._loop, most=most * 3 // 2, each=most // 2)
         config = uvicorn.Config(
             app,
             http=protocol(door),
@@ -113,7 +116,7 @@ class ServerThread:
             # Never: an access log would hold tokens.
             access_log=False,
             server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
+            limit_concurrency=most,
             timeout_graceful_shutdown=5,
             ssl_certfile=None if certificate is None else certificate[0],
             ssl_keyfile=None if certificate is None else certificate[1],

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from edgecam.errors import FrameError
 from edgecam.sinks.web import health
 from edgecam.sinks.web.feed import Feed
-from edgecam.sinks.web.hub import Arrival, Hub
+from edgecam.sinks.web.hub import Arrival, Hub, Picture
 from edgecam.sinks.web.live import LiveResponse, Write
 from edgecam.types import Frame, Packet
 
@@ -24,6 +24,28 @@ KEEP_ALIVE = 10.0
 SNAPSHOT_WAIT = 3.0
 
 _BOUNDARY = b"--edgecam-frame\r\n"
+
+Item = TypeVar("Item", Arrival, Picture)
+
+
+class Once(Generic[Item]):
+    """What is sent of the newest packet: made for the first viewer that asks, the same bytes for all others.
+
+    Args:
+        make: item to bytes.
+        lasts: seconds after which it is made anew all the same.
+    """
+
+    def __init__(self, make: Callable[[Item], bytes], lasts: float = 1e9) -> None:
+        self._make = make
+        self._lasts = lasts
+        self._version, self._at, self._data = 0, 0.0, b""
+
+    def of(self, item: Item) -> bytes:
+        now = time.monotonic()
+        if item.version != self._version or now - self._at > self._lasts:
+            self._version, self._at, self._data = item.version, now, self._make(item)
+        return self._data
 
 
 class Streams:
@@ -41,6 +63,10 @@ class Streams:
         self._feed = feed
         self._encode = encode
         self._interval = 1.0 / fps
+        self._pictures = Once(_picture)
+        self._pairs = Once(_pair)
+        # A listener is told how old the news is: what others were told a moment ago is good enough.
+        self._messages = Once(_message, lasts=0.05)
         self.viewers = 0
         self.listeners = 0
         self.relayed = 0
@@ -64,8 +90,7 @@ class Streams:
                     continue
                 if picture is None:
                     return
-                stamp = f"X-Timestamp: {picture.packet.frame.wall:.6f}\r\n"
-                part, last = _part("image/jpeg", picture.jpeg, stamp), picture.version
+                part, last = self._pictures.of(picture), picture.version
                 await write(part)
                 _mark_sent(picture.packet)
         finally:
@@ -102,7 +127,7 @@ class Streams:
                 if arrival is None or relays(arrival) is False:
                     return
                 last = arrival.version
-                await write(_pair(arrival))
+                await write(self._pairs.of(arrival))
                 self.relayed += 1
                 _mark_sent(arrival.packet)
                 await asyncio.sleep(max(0.0, began + self._interval * 0.75 - time.monotonic()))
@@ -183,7 +208,7 @@ class Streams:
                 await write(b"event: bye\ndata: {}\n\n")
                 return
             last = arrival.version
-            await write(b"data: " + _json(message(arrival)) + b"\n\n")
+            await write(self._messages.of(arrival))
             await asyncio.sleep(interval)
 
 
@@ -202,6 +227,14 @@ def message(arrival: Arrival) -> dict[str, Any]:
         "status": packet.status.as_dict(),
         "age": health.age(arrival),
     }
+
+
+def _message(arrival: Arrival) -> bytes:
+    return b"data: " + _json(message(arrival)) + b"\n\n"
+
+
+def _picture(picture: Picture) -> bytes:
+    return _part("image/jpeg", picture.jpeg, f"X-Timestamp: {picture.packet.frame.wall:.6f}\r\n")
 
 
 def _pair(arrival: Arrival) -> bytes:

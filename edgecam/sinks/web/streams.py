@@ -37,7 +37,7 @@ class Once(Generic[Item]):
     """
 
     def __init__(self, make: Callable[[Item], bytes], lasts: float = 1e9) -> None:
-        self._make = make
+        self._make: Callable[[Item], bytes] = make
         self._lasts = lasts
         self._version, self._at, self._data = 0, 0.0, b""
 

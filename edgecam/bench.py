@@ -155,7 +155,7 @@ def machine() -> dict[str, Any]:
     """What figures must be read with: processor, cores this process may use, clock governor, system."""
     return {
         "machine": platform.machine(),
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": cores(),
         "governor": _read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")).strip(),
         "system": platform.platform(terse=True),
@@ -168,7 +168,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The board, as its device tree calls it, else the processor."""
     board = _read(Path("/proc/device-tree/model")).strip("\0 \n")
     if board:
         return board

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from edgecam import build_privacy, catalogue, contract, registry, scene
+from edgecam import build_privacy, catalogue, contract, registry, scene, tuned
 from edgecam.analysis import WEAK
 from edgecam.config import Settings
 from edgecam.contract import Overrides
+from edgecam.engines import runtimes
 from edgecam.engines.base import EngineOptions
 from edgecam.errors import UsageError
 from edgecam.model import Model
@@ -28,10 +29,14 @@ def load_model(settings: Settings, weak: float = 1.0) -> Model:
     """
     found = catalogue.find(settings.model)
     spec = contract.resolve(found.path, overrides(settings).over(found.overrides))
+    with found.path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    choice, note = tuning(settings, sha256)
     delegate, delegate_options = settings.delegate_library
     options = EngineOptions(
         model=found.path,
-        threads=settings.threads,
+        threads=settings.threads if choice is None else choice.setup.threads,
+        tuned=choice is not None,
         runtime=settings.runtime,
         device=settings.device,
         delegate=delegate,
@@ -44,9 +49,21 @@ def load_model(settings: Settings, weak: float = 1.0) -> Model:
     head = registry.load(registry.HEADS, "decoder", spec.decoder)(
         spec, engine.input, engine.outputs, head_options
     )
-    with found.path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Model(spec, Preprocessor(spec, engine.input), engine, head, sha256)
+    return Model(
+        spec, Preprocessor(spec, engine.input), engine, head, sha256, choice, (note,) if note else ()
+    )
+
+
+def tuning(settings: Settings, sha256: str) -> tuple[tuned.Choice | None, str]:
+    """What was chosen on this machine for a model's file; see :func:`edgecam.tuned.find`."""
+    if settings.threads or settings.engine != "litert":
+        return None, ""
+    return tuned.find(tuned.Place.here(sha256, runtime(settings)))
+
+
+def runtime(settings: Settings) -> str:
+    """The interpreter that a choice is for."""
+    return runtimes.installed(settings.runtime)
 
 
 def overrides(settings: Settings) -> Overrides:

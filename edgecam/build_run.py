@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgecam import build_fleet, build_model, build_privacy, build_slots, identity, regulator
+from edgecam import build_fleet, build_model, build_privacy, build_slots, identity, regulator, tuned
 from edgecam.analysis import Analysis
 from edgecam.board import Board
 from edgecam.build_ends import SIZED, Report, create_sinks, make_source, source_uri
@@ -147,7 +147,7 @@ def run_once(
         capture.stop()
         parts.close()
         raise
-    for note in model.engine.notes:
+    for note in (*model.notes, *model.engine.notes, *([model.choice.words] if model.choice else [])):
         report(note)
     report(f"{capture.source.name} -> {model.name} on {model.engine.device}, {model.engine.runtime}")
     if progress is not None and not capture.source.live:
@@ -187,7 +187,7 @@ def run_once(
         pipeline.impaired["engine"] = "the accelerator cannot be used, the CPU does its work"
     try:
         parts.agent = build_fleet.start(settings, device, parts.keeper, report)
-        with service.running(pipeline):
+        with service.running(pipeline), tuned.applied(model.setup, report):
             return pipeline.run()
     finally:
         parts.close()

@@ -9,6 +9,7 @@ from edgecam.contract import ModelSpec
 from edgecam.engines.base import Engine
 from edgecam.heads.base import Head
 from edgecam.preprocess import Preprocessor
+from edgecam.tuned import Choice, Setup
 from edgecam.types import Frame, Result
 
 
@@ -18,6 +19,8 @@ class Model:
 
     Attributes:
         sha256: of its file, in hexadecimal.
+        choice: how it is run, where ``edgecam bench --tune`` has found that out.
+        notes: lines worth telling the user.
     """
 
     spec: ModelSpec
@@ -25,6 +28,8 @@ class Model:
     engine: Engine
     head: Head
     sha256: str = ""
+    choice: Choice | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -33,6 +38,11 @@ class Model:
     @property
     def labels(self) -> tuple[str, ...]:
         return self.spec.labels
+
+    @property
+    def setup(self) -> Setup | None:
+        """How it is run, where that was chosen by measurement."""
+        return None if self.choice is None else self.choice.setup
 
     def run(self, frame: Frame) -> Result:
         """Recognise one frame and note the times of each step in it.

@@ -45,6 +45,7 @@ RANKS = {
     "build_ends": 9,
     "build_model": 10,
     "slots": 11,
+    "tuning": 11,
     "fleet": 12,
     "build_slots": 12,
     "build_fleet": 13,

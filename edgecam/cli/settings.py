@@ -118,6 +118,7 @@ def with_settings(function: Callable[..., T]) -> Callable[..., T]:
     return wrapper
 
 
-def model_argument(name: str, metavar: str) -> click.Argument:
+def model_argument(name: str, metavar: str, *, required: bool = True) -> click.Argument:
     """A model's name or file, completed from the catalogue."""
-    return click.Argument([name], metavar=metavar, type=KindType("model", OPTIONS["model"].kind))
+    kind = KindType("model", OPTIONS["model"].kind)
+    return click.Argument([name], metavar=metavar, type=kind, required=required)

@@ -17,6 +17,7 @@ class EngineOptions:
     Attributes:
         model: path of the ``.tflite`` file.
         threads: CPU threads, 0 for one per core (up to 4).
+        tuned: that number was measured to be best here, which the label says.
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
         device: ``auto`` (an Edge TPU if the model is compiled for one), ``cpu``, ``usb``, ``usb:0``,
             ``pci``, ``pci:0``.
@@ -27,6 +28,7 @@ class EngineOptions:
 
     model: Path
     threads: int = 0
+    tuned: bool = False
     runtime: str = "auto"
     device: str = "auto"
     delegate: str = ""

@@ -43,7 +43,7 @@ class LiteRTEngine:
         self._options = options
         self._model = model
         self._threads = options.threads or default_threads()
-        self._cpu = f"CPU x{self._threads}"
+        self._cpu = f"CPU x{self._threads}" + " (tuned)" * options.tuned
         self._label = self._cpu
         self.runtime = ""
         self._failover: Failover | None = None

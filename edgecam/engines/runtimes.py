@@ -6,6 +6,7 @@ Both speak the same Python interface. Which one works shows only when an interpr
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 from collections.abc import Callable, Iterator
@@ -92,6 +93,15 @@ def names(wanted: str) -> tuple[str, ...]:
     if wanted not in _PACKAGES:
         raise UnknownNameError("runtime", wanted, ["auto", *_PACKAGES])
     return (wanted,)
+
+
+def installed(wanted: str) -> str:
+    """Package and version of the first of :func:`names` that is installed, not imported; "" for none."""
+    for name in names(wanted):
+        package = _PACKAGES[name][0]
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return f"{package} {importlib.metadata.version(package)}"
+    return ""
 
 
 def available(wanted: str) -> Iterator[Runtime]:

@@ -22,6 +22,8 @@ EXAMPLES = """
 edgecam bench detect-coco
 edgecam bench detect-coco --threads 1,4 --json
 edgecam bench mobilenet-v2-edgetpu --picture photo.jpg
+edgecam bench detect-coco --tune          find the best number of threads, for edgecam run to use
+sudo edgecam bench --tune --service       the same for the service, with its model
 """
 
 HELP = """Measure how fast MODEL runs on this machine, with different numbers of threads.
@@ -29,6 +31,10 @@ HELP = """Measure how fast MODEL runs on this machine, with different numbers of
 Each stage of a frame is timed: preprocess (pixels to tensor), invoke (the model), decode (tensors to
 results). Shown are the median and the 95th percentile in milliseconds. The interpreters' Python packages do
 not tell the time of single operators; TensorFlow's benchmark_model --enable_op_profiling=true does.
+
+With --tune the whole pipeline is measured in their place, the next picture being decoded while the model is
+at work, and the setup that is best on this machine is kept: edgecam run then uses it for this model, unless
+--threads is given. It takes about four seconds for each core; do it when the machine has nothing else to do.
 """
 
 
@@ -58,17 +64,23 @@ PARAMS: list[click.Parameter] = [
         ["--runs"],
         metavar="N",
         type=KindType("runs", Number(int, 5, 100_000)),
-        default=100,
         help="Frames each [100].",
     ),
     HeadedOption(
         ["--seconds"],
         metavar="S",
         type=KindType("seconds", Number(float, 0.1, 3600)),
-        default=10.0,
-        help="Stop each after so long, be the frames done or not [10].",
+        help="Stop each after so long, be the frames done or not [10; with --tune 3].",
     ),
     HeadedOption(["--picture"], metavar="FILE", help="Picture to use [a made one of 1280x720]."),
+    HeadedOption(["--tune", "tunes"], is_flag=True, help="Find out what is best here, and keep it."),
+    HeadedOption(
+        ["--service"],
+        metavar="NAME",
+        is_flag=False,
+        flag_value="",
+        help="With --tune: for the service (the one called NAME), with its settings.",
+    ),
     HeadedOption(["--json", "as_json"], is_flag=True, help="As JSON."),
 ]
 
@@ -78,7 +90,7 @@ PARAMS: list[click.Parameter] = [
     help=HELP,
     examples=EXAMPLES,
     params=[
-        model_argument("model", "MODEL"),
+        model_argument("model", "[MODEL]", required=False),
         *PARAMS,
         *settings_params(sections=[MODEL, ENGINE], leave_out=["model", "threads"]),
     ],
@@ -87,15 +99,25 @@ PARAMS: list[click.Parameter] = [
 def bench(
     loaded: Loaded,
     thread_list: tuple[int, ...] | None,
-    runs: int,
-    seconds: float,
+    runs: int | None,
+    seconds: float | None,
     picture: str | None,
+    tunes: bool,
+    service: str | None,
     as_json: bool,
-) -> None:
+) -> int | None:
     from edgecam import bench as measuring
     from edgecam import build
+    from edgecam.cli import tune
 
     settings = loaded.settings
+    if service is not None and not tunes:
+        raise UsageError("--service goes with --tune")
+    if tunes and runs is not None:
+        raise UsageError("--runs does not go with --tune", "it measures for --seconds")
+    if tunes:
+        order = tune.Order(thread_list, picture, seconds or tune.SECONDS, as_json)
+        return tune.tune(settings, order) if service is None else tune.for_service(loaded, order, service)
     numbers = thread_list or measuring.thread_counts(measuring.cores())
     frames = FrameMaker(picture)
     with console.progress(settings.model) as advance:
@@ -103,8 +125,8 @@ def bench(
             lambda number: build.load_model(dataclasses.replace(settings, threads=number)),
             numbers,
             frames,
-            runs=runs,
-            seconds=seconds,
+            runs=runs or 100,
+            seconds=seconds or 10.0,
             progress=advance,
         )
     machine = measuring.machine()
@@ -117,8 +139,9 @@ def bench(
                 "rows": [row.as_dict() for row in rows],
             }
         )
-        return
+        return None
     print_rows(settings, machine, rows, frames.size)
+    return None
 
 
 class FrameMaker:

@@ -1,6 +1,6 @@
 """What a Coral Edge TPU would give, on paper: Coral's published times and what edgecam needs besides.
 
-    python benchmarks/edgetpu.py [--frames 300]
+    python benchmarks/edgetpu.py [--frames 300] [--out FOLDER]
 
 Coral publishes the time of one inference (https://coral.ai/docs/edgetpu/benchmarks, in C++, on a desktop with
 the stick, and on the Dev Board, which is PCIe). Here everything else that a frame costs is measured: decoding
@@ -14,13 +14,15 @@ Who has a board checks one number: `edgecam bench MODEL_edgetpu.tflite` there te
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-from efficiency import SIZE, pictures
+import plot
+import report
+from camera import photographs
 
 from edgecam import mjpeg
 from edgecam.contract import ModelSpec
@@ -38,6 +40,7 @@ PUBLISHED = {
     "Inception v1 224": (224, "classify", 3.4, 4.1),
     "EfficientNet-EdgeTpu-S 224": (224, "classify", 5.1, 5.5),
 }
+SIZE = (1280, 720)
 APART_MS = 0.2  # two messages and two copies; see docs/coral.md
 
 
@@ -81,32 +84,44 @@ def cost(side: int, task: str, frames: int, films: list[bytes]) -> Cost:
     return Cost(*(statistics.median(column) * 1000 for column in zip(*times, strict=True)))
 
 
+def measure(frames: int) -> dict[str, Any]:
+    films = photographs(SIZE)
+    found = {name: asdict(cost(side, task, frames, films)) for name, (side, task, *_) in PUBLISHED.items()}
+    return {"costs_ms": found}
+
+
+def rates(found: dict[str, float], inference: float) -> tuple[float, float]:
+    """Frames a second (one after another, decoded ahead) with an inference of so many milliseconds."""
+    decode, rest = found["decode"], Cost(**found).rest
+    return 1000 / (decode + rest + inference), 1000 / max(decode, rest + inference)
+
+
+def table(figures: dict[str, Any]) -> str:
+    columns = ("model", "decode ms", "rest ms", "USB 3, ms", "frames/s", "decoded ahead", "Dev Board, ms")
+    rows = []
+    for name, (_, _, usb, board) in PUBLISHED.items():
+        found = figures["costs_ms"][name]
+        cells = [f"{found['decode']:.2f}", f"{Cost(**found).rest:.2f}"]
+        for inference in (usb, board):
+            serial, ahead = rates(found, inference)
+            cells += [f"{inference:g}", f"{serial:.0f}", f"{ahead:.0f}"]
+        rows.append([name, *cells])
+    return report.markdown([*columns, "frames/s", "decoded ahead"], rows)
+
+
+def draw(figures: dict[str, Any]) -> str:
+    groups = {}
+    for name, (_, _, usb, _) in PUBLISHED.items():
+        serial, ahead = rates(figures["costs_ms"][name], usb)
+        groups[name] = {"one after another": serial, "decoded ahead": ahead, "the chip alone": 1000 / usb}
+    return plot.bars("An Edge TPU on USB 3, on paper: frames a second", groups, digits=0)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = report.parser(__doc__)
     parser.add_argument("--frames", type=int, default=300)
     options = parser.parse_args()
-    films = pictures()
-    columns = (
-        "decode ms",
-        "rest ms",
-        "USB 3, ms",
-        "frames/s",
-        "decoded ahead",
-        "Dev Board, ms",
-        "frames/s",
-        "decoded ahead",
-    )
-    print(f"| model | {' | '.join(columns)} |\n| --- |{' ---: |' * len(columns)}")
-    for name, (side, task, usb, board) in PUBLISHED.items():
-        found = cost(side, task, options.frames, films)
-        cells = [f"{found.decode:.2f}", f"{found.rest:.2f}"]
-        for inference in (usb, board):
-            serial = 1000 / (found.decode + found.rest + inference)
-            ahead = 1000 / max(found.decode, found.rest + inference)
-            cells += [f"{inference:g}", f"{serial:.0f}", f"{ahead:.0f}"]
-        print(f"| {name} | {' | '.join(cells)} |")
+    report.run("edgetpu", options, lambda: measure(options.frames), table, draw)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """edgecam beside what people would use instead: same model, same pictures, same machine, one after another.
 
-    python benchmarks/peers.py [--seconds 15] [--rounds 3] [--json FILE]
+    python benchmarks/peers.py [--seconds 15] [--rounds 3] [--out FOLDER]
         [--mediapipe .venv-mediapipe/bin/python] [--onnx PYTHON MODEL.onnx]
 
 Model: MobileNetV2 1.0 224 quant. Two tasks: a 1280x720 Motion JPEG file as fast as it comes (frames a second,
@@ -15,10 +15,9 @@ ONNX Runtime needs a Python that has it and the model, converted by
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
-import multiprocessing
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -29,49 +28,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import plot
+import report
+from camera import Camera, numbered
 from process import cpu, memory
-
-from edgecam import jpeg
-from edgecam.registry import source_uri
-from edgecam.sources.synthetic import SyntheticSource
 
 HERE = Path(__file__).resolve().parent
 REAL = HERE.parents[1] / "shared" / "real"
 MODEL = REAL / "mobilenet_v2_1.0_224_quant.tflite"
 EDGECAM = Path(sys.executable).with_name("edgecam")
-FPS, PICTURES = 30, 300
-
-
-def pictures() -> list[bytes]:
-    scene = SyntheticSource(source_uri("synthetic:?size=1280x720"))
-    return [jpeg.encode(scene.render(number), 85) for number in range(PICTURES)]
-
-
-def serve(made: list[bytes], port: Any, sent: Any) -> None:
-    """A camera at a steady rate for one viewer at a time, in a process of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port.value = server.getsockname()[1]
-        while True:
-            with server.accept()[0] as viewer:
-                try:
-                    _stream(viewer, made, sent)
-                except OSError:
-                    continue
-
-
-def _stream(viewer: socket.socket, made: list[bytes], sent: Any) -> None:
-    viewer.recv(65536)
-    viewer.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
-    due = time.monotonic()
-    number = 0
-    while True:
-        data = made[number % PICTURES]
-        sent[number % PICTURES] = time.monotonic()
-        head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
-        viewer.sendall(head.encode() + data + b"\r\n")
-        number += 1
-        due += 1 / FPS
-        time.sleep(max(0.0, due - time.monotonic()))
+FPS = 30
 
 
 @dataclass(frozen=True)
@@ -94,6 +60,9 @@ def peers(options: argparse.Namespace) -> list[Peer]:
         Peer("the straight loop", [*straight, "tflite", "SOURCE", str(MODEL)]),
         Peer("OpenCV DNN", [*straight, "opencv", "SOURCE", str(MODEL)]),
     ]
+    if Path("/usr/lib/python3/dist-packages/gi").exists() or importlib.util.find_spec("gi"):
+        command = [sys.executable, str(HERE / "peers/gstreamer.py"), "SOURCE", str(MODEL)]
+        found.append(Peer("GStreamer", command))
     if options.mediapipe.exists():
         command = [str(options.mediapipe), str(HERE / "peers/tasks.py"), "SOURCE", str(MODEL)]
         found.append(Peer("MediaPipe Tasks", command))
@@ -120,7 +89,7 @@ class Results:
                 self.rows.append((int(line.split()[0]), now))
 
 
-def watch(peer: Peer, source: str, seconds: float, sent: Any = None) -> dict[str, float] | str:
+def watch(peer: Peer, source: str, seconds: float, camera: Camera | None = None) -> dict[str, float] | str:
     """Run a peer for a while. Its first second after the first result does not count."""
     results = Results(time.monotonic(), [])
     with tempfile.TemporaryFile("w+") as errors:
@@ -144,9 +113,9 @@ def watch(peer: Peer, source: str, seconds: float, sent: Any = None) -> dict[str
         end = time.monotonic() + seconds
         while time.monotonic() < end and process.poll() is None:
             time.sleep(0.002)
-            if sent is not None and len(results.rows) > at + len(ages):
+            if camera is not None and len(results.rows) > at + len(ages):
                 number, when = results.rows[at + len(ages)]
-                ages.append((when - sent[number % PICTURES]) * 1000)
+                ages.append((when - camera.sent(number)) * 1000)
         used, resident = cpu(process.pid) - before, memory(process.pid)
         rows = results.rows[at:]
         process.kill()
@@ -164,65 +133,80 @@ def watch(peer: Peer, source: str, seconds: float, sent: Any = None) -> dict[str
 
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:
-    made = pictures()
-    port, sent = multiprocessing.Value("i", 0), multiprocessing.Array("d", PICTURES)
-    camera = multiprocessing.Process(target=serve, args=(made, port, sent), daemon=True)
-    camera.start()
+    made = numbered()
     rounds: dict[str, list[Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Camera(made, FPS) as camera:
         film = Path(folder) / "film.mjpeg"
-        film.write_bytes(b"".join(made) * 20)
-        while not port.value:
-            time.sleep(0.01)
+        film.write_bytes(b"".join(made) * 40)
         for _ in range(options.rounds):
             for peer in peers(options):
                 fast = watch(peer, str(film), options.seconds)
-                live = (
-                    fast
-                    if isinstance(fast, str)
-                    else watch(peer, f"http://127.0.0.1:{port.value}/cam.mjpg", options.seconds, sent)
-                )
+                live = fast if isinstance(fast, str) else watch(peer, camera.url, options.seconds, camera)
                 rounds.setdefault(peer.name, []).append((fast, live))
-    return rounds
+                print(peer.name, fast, live, file=sys.stderr, flush=True)
+    return {"peers": rounds, "seconds": options.seconds}
 
 
-def table(rounds: dict[str, Any]) -> str:
+#: (task, key) -> (words, digits); of the two tasks 0 is the file, 1 is the live camera.
+FIGURES = {
+    (0, "fps"): ("frames/s, file", 0),
+    (0, "cpu_ms"): ("CPU ms, file", 1),
+    (1, "age_p50_ms"): ("age ms live, p50", 1),
+    (1, "age_p99_ms"): ("p99", 1),
+    (1, "cpu_ms"): ("CPU ms, live", 1),
+    (1, "memory_mb"): ("MB", 0),
+    (1, "first_s"): ("first result s", 2),
+}
+
+
+def middle(pairs: Any, task: int, key: str) -> float:
+    return float(statistics.median(pair[task][key] for pair in pairs))
+
+
+def works(pairs: Any) -> bool:
+    return not any(isinstance(found, str) for pair in pairs for found in pair)
+
+
+def table(figures: dict[str, Any]) -> str:
     """Medians over the rounds."""
-    columns = "frames/s, file", "CPU ms", "MB", "first result s", "age ms live, p50", "p99", "CPU ms, live"
-    lines = [f"| | {' | '.join(columns)} |", f"| --- |{' ---: |' * len(columns)}"]
-    for name, pairs in rounds.items():
-        if isinstance(pairs[0][0], str) or isinstance(pairs[0][1], str):
-            lines.append(f"| {name} | {next(x for x in pairs[0] if isinstance(x, str))} |")
-            continue
+    rows = []
+    for name, pairs in figures["peers"].items():
+        if works(pairs):
+            cells = [f"{middle(pairs, *key):.{digits}f}" for key, (_, digits) in FIGURES.items()]
+        else:
+            cells = [next(found for pair in pairs for found in pair if isinstance(found, str))]
+        rows.append([name, *cells])
+    return report.markdown(["", *(words for words, _ in FIGURES.values())], rows)
 
-        def middle(task: int, key: str, digits: int, pairs: Any = pairs) -> str:
-            return f"{statistics.median(pair[task][key] for pair in pairs):.{digits}f}"
 
-        cells = [
-            middle(0, "fps", 0),
-            middle(0, "cpu_ms", 1),
-            middle(1, "memory_mb", 0),
-            middle(1, "first_s", 2),
-        ]
-        cells += [middle(1, "age_p50_ms", 1), middle(1, "age_p99_ms", 1), middle(1, "cpu_ms", 1)]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def draw(figures: dict[str, Any]) -> str:
+    shown = {name: pairs for name, pairs in figures["peers"].items() if works(pairs)}
+    wanted = {
+        (0, "fps"): "Frames a second from a 1280x720 file, MobileNetV2 int8, two threads",
+        (1, "age_p50_ms"): "Age of a live picture when its result is there, ms",
+        (1, "memory_mb"): "Memory, MB",
+        (1, "first_s"): "From the command to the first result, s",
+    }
+    return plot.beside(
+        *(
+            plot.bars(
+                title,
+                {name: {"": middle(pairs, *key)} for name, pairs in shown.items()},
+                digits=FIGURES[key][1],
+            )
+            for key, title in wanted.items()
+        )
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = report.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=15, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mediapipe", type=Path, default=Path(".venv-mediapipe/bin/python"))
     parser.add_argument("--onnx", nargs=2, metavar=("PYTHON", "MODEL"))
-    parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
-    rounds = compare(options)
-    print(table(rounds))
-    if options.json:
-        options.json.write_text(json.dumps(rounds, indent=2) + "\n")
+    report.run("peers", options, lambda: compare(options), table, draw)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,15 @@ def running(folder: Path, more: Sequence[str] = (), anonymous: bool = True) -> I
         broker.kill()
 
 
+def users(folder: Path, name: str, password: str) -> list[str]:
+    """Lines of a broker's settings by which it lets in that user alone."""
+    tool = shutil.which("mosquitto_passwd")
+    if tool is None:
+        pytest.skip("mosquitto_passwd is not installed: apt install mosquitto")
+    subprocess.run([tool, "-b", "-c", str(folder / "users"), name, password], check=True)
+    return [f"password_file {folder / 'users'}"]
+
+
 class Subscriber:
     """Hears everything on a broker, over its restarts: paho's own client, nothing of edgecam's.
 

@@ -21,7 +21,7 @@ from edgecam.outbox import Bounds, Outbox
 from edgecam.sinks.mqtt.link import Link, Message
 from edgecam.sinks.mqtt.server import Server
 from edgecam.types import Frame
-from tests.helpers.broker import Broker, Subscriber, listening, running
+from tests.helpers.broker import Broker, Subscriber, listening, running, users
 from tests.helpers.waiting import until
 from tests.sinks.mqtt.support import MODEL, records, seen, started
 
@@ -194,11 +194,7 @@ def test_a_frozen_broker_makes_nobody_wait(broker: Broker, watcher: Subscriber) 
 
 
 def with_password(folder: Path) -> list[str]:
-    tool = shutil.which("mosquitto_passwd")
-    if tool is None:
-        pytest.skip("mosquitto_passwd is not installed: apt install mosquitto")
-    subprocess.run([tool, "-b", "-c", str(folder / "users"), "me", "right secret"], check=True)
-    return [f"password_file {folder / 'users'}"]
+    return users(folder, "me", "right secret")
 
 
 def test_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,12 +2,14 @@
 
 Each file goes the way of the service: the verifier, the trial in a child process, then contract, interpreter,
 head and a few frames. A trial may crash (that is what it is for); what comes after it may not. Children are
-forked here, where edgecam starts a fresh interpreter for its trial: ten thousand files in minutes.
+forked here, where edgecam starts a fresh interpreter for its trial, and find loaded what each would load
+(:func:`warm`): ten thousand files in less than an hour.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import select
@@ -20,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgecam import build, tflite
+from edgecam import build, registry, tflite
 from edgecam.config import Settings
 from edgecam.engines import probe, runtimes
 from edgecam.errors import EdgecamError
@@ -43,6 +45,15 @@ class Fate:
 
     what: str
     detail: str = ""
+
+
+def warm() -> None:
+    """Load the modules that a child needs before it is forked: half of its time went into that. What a model
+    file touches, the interpreter above all, is made in the child alone."""
+    importlib.import_module("numpy.random")
+    for known in (registry.HEADS, registry.ENGINES):
+        for target in known.values():
+            importlib.import_module(target.partition(":")[0])
 
 
 def fate(path: Path, runtime: runtimes.Runtime) -> Fate:

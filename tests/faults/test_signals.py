@@ -12,7 +12,7 @@ import cv2
 
 from edgecam import resources
 from tests.e2e.command import Running
-from tests.faults.watched import PATIENCE, rounds
+from tests.faults.watched import PATIENCE, rounds, worked
 from tests.helpers.waiting import until
 
 MODEL = resources.folder("models") / "classify-person.tflite"
@@ -58,7 +58,16 @@ def _end_somehow(command: list[object], results: Path, chance: random.Random) ->
     """Begin a run, wait until results come, and a little; whether it was killed."""
     before = results.stat().st_size if results.exists() else 0
     with Running(*command) as run:
-        until("no results come", lambda: results.exists() and results.stat().st_size > before, PATIENCE)
+
+        def goes_on() -> bool:
+            assert run.process.poll() is None, "it ended by itself"
+            return results.exists() and results.stat().st_size > before
+
+        try:
+            until("no results come", goes_on, PATIENCE)
+        except AssertionError as error:
+            spent = worked(run.process.pid)
+            raise AssertionError(f"{error}; it computed for {spent} s and said: {run.err}") from error
         time.sleep(chance.uniform(0, 2.5))
         number = chance.choice((signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP))
         if number == signal.SIGSTOP:

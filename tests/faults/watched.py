@@ -12,7 +12,7 @@ from typing import Any
 from tests.e2e.command import Running
 from tests.helpers.waiting import until
 
-PATIENCE = 60.0  # seconds; everything is started anew in them
+PATIENCE = 180.0  # seconds; everything is started anew in them, maybe on a machine that does much else
 
 
 def rounds(few: int) -> int:
@@ -43,6 +43,12 @@ def held(pid: int) -> Held:
         len(children(pid)),
         int(fields["VmRSS"].split()[0]) / 1024,
     )
+
+
+def worked(pid: int) -> float:
+    """Seconds that a process has computed: whether one that is late hangs, or had no turn."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Watched:

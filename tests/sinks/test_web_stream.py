@@ -254,3 +254,21 @@ def test_snapshot_waits_for_the_first_picture() -> None:
         sink.push(Camera().packet())
         asking.join(TIMEOUT)
         assert answers[0].status_code == 200
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_old_clients_get_the_stream_as_it_is_and_new_ones_in_chunks(version: str) -> None:
+    with running() as sink:
+        sink.push(Camera().packet())
+        where = urlsplit(sink.url)
+        with socket.create_connection((where.hostname, where.port), timeout=TIMEOUT) as client:
+            client.sendall(f"GET /stream.mjpg HTTP/{version}\r\nHost: {where.netloc}\r\n\r\n".encode())
+            data = b""
+            while data.count(b"--edgecam-frame\r\n") < 2:
+                got = client.recv(65536)
+                assert got, data
+                data += got
+        head, _, body = data.partition(b"\r\n\r\n")
+        boundary = b"--edgecam-frame\r\n"
+        assert (b"transfer-encoding: chunked" in head.lower()) is (version == "1.1")
+        assert body.startswith(boundary if version == "1.0" else b"11\r\n" + boundary + b"\r\n")

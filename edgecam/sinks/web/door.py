@@ -13,6 +13,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from edgecam.sinks.web.live import DIRECT
+
 #: Connections at once, in all and of one address.
 MOST = 96
 EACH = 32
@@ -103,11 +105,31 @@ def _make_room(guests: list[Guest]) -> bool:
 
 
 class Protocol(H11Protocol):
-    """uvicorn's, with a bound for how long a request may take to come."""
+    """uvicorn's, with a bound for how long a request may take to come, and a short way for live responses."""
 
     door: Door
     _guest: Guest | None = None
     _overdue: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        app: Any = self.app
+
+        async def introduced(scope: Any, receive: Any, send: Any) -> None:
+            scope[DIRECT] = self
+            await app(scope, receive, send)
+
+        self.app = introduced
+
+    def put(self, data: bytes) -> bool:
+        """See :class:`edgecam.sinks.web.live.Direct`."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+        return not self.flow.write_paused
+
+    async def room(self) -> None:
+        """See :class:`edgecam.sinks.web.live.Direct`."""
+        await self.flow.drain()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -15,7 +15,7 @@ from edgecam.errors import FrameError
 from edgecam.sinks.web import health
 from edgecam.sinks.web.feed import Feed
 from edgecam.sinks.web.hub import Arrival, Hub, Picture
-from edgecam.sinks.web.live import LiveResponse, Write
+from edgecam.sinks.web.live import LiveResponse, Piece, Write
 from edgecam.types import Frame, Packet
 
 #: Seconds without a picture after which the last one is sent again: proxies and dead peers show themselves.
@@ -39,12 +39,12 @@ class Once(Generic[Item]):
     def __init__(self, make: Callable[[Item], bytes], lasts: float = 1e9) -> None:
         self._make: Callable[[Item], bytes] = make
         self._lasts = lasts
-        self._version, self._at, self._data = 0, 0.0, b""
+        self._version, self._at, self._data = 0, 0.0, Piece()
 
-    def of(self, item: Item) -> bytes:
+    def of(self, item: Item) -> Piece:
         now = time.monotonic()
         if item.version != self._version or now - self._at > self._lasts:
-            self._version, self._at, self._data = item.version, now, self._make(item)
+            self._version, self._at, self._data = item.version, now, Piece(self._make(item))
         return self._data
 
 
@@ -79,7 +79,7 @@ class Streams:
         self.viewers += 1
         try:
             await write(_BOUNDARY)
-            part, last = b"", 0
+            part, last = Piece(), 0
             while True:
                 try:
                     async with asyncio.timeout(REPEAT):

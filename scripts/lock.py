@@ -2,16 +2,20 @@
 
     python scripts/lock.py            writes requirements/device-py3XX.txt anew (wants uv: pipx install uv)
     python scripts/lock.py --check    says whether they still fit pyproject.toml; needs no network
+    python scripts/lock.py --here     what pip would install on this very machine: device-py3XX-MACHINE.txt
 
     pip install --require-hashes -r requirements/device-py311.txt && pip install --no-deps edgecam-*.whl
 
-One file a Python, the same for x86_64 and aarch64. 32-bit ARM has no file: there the system's own packages do
-much of the work.
+One file a Python, the same for x86_64 and aarch64. There is none for 32-bit ARM: PyPI lacks wheels for it.
+Raspberry Pi OS takes them from piwheels, whose files are others than PyPI's, so only such a device can name
+their hashes. That is what --here is for: one device writes the file, all others install by it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import platform
 import re
 import shutil
 import subprocess
@@ -19,6 +23,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -28,6 +33,9 @@ PYTHONS = ("3.11", "3.12", "3.13")
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "aarch64": "aarch64-manylinux_2_28"}
 #: What a device may want beyond the bare program, and what is small.
 EXTRAS = ("edit", "mqtt", "signed")
+#: uv does not heed the upper bound of a package's Requires-Python, pip does: 1.3 is for Python before 3.11.
+CONSTRAINTS = ("backports-strenum<1.3",)
+HERE = "# Written by scripts/lock.py --here for Python {} on {}, and for nothing else. Not to be edited.\n"
 HEAD = "# Written by scripts/lock.py for Python {}, x86_64 and aarch64, with {}. Not to be edited.\n"
 
 
@@ -48,6 +56,8 @@ def write() -> int:
             return 1
         head = HEAD.format(python, ", ".join(f"edgecam[{extra}]" for extra in EXTRAS))
         lock_file(python).write_text(head + found["x86_64"])
+        if not taken(python):
+            return 1
         print(f"{lock_file(python).relative_to(ROOT)}: {len(pins(found['x86_64']))} packages")
     return 0
 
@@ -59,9 +69,56 @@ def compiled(uv: str, python: str, platform: str) -> str:
     argv += ["--python-version", python, "--python-platform", platform]
     argv += [word for extra in EXTRAS for word in ("--extra", extra)]
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.txt"
-        subprocess.run([*argv, "--output-file", str(out)], check=True)
+        out, bounds = Path(folder) / "out.txt", Path(folder) / "constraints.txt"
+        bounds.write_text("".join(f"{line}\n" for line in CONSTRAINTS))
+        subprocess.run([*argv, "--constraints", str(bounds), "--output-file", str(out)], check=True)
         return out.read_text()
+
+
+def taken(python: str) -> bool:
+    """Whether pip finds a wheel with one of the hashes for every package of a file, on both machines."""
+    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    argv += ["--only-binary", ":all:", "--python-version", python, "-r", str(lock_file(python))]
+    for machine in PLATFORMS:
+        tags = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in (17, 24, 26, 27, 28))]
+        platforms = [word for tag in tags for word in ("--platform", f"{tag}_{machine}")]
+        with tempfile.TemporaryDirectory() as folder:
+            if subprocess.run([*argv, *platforms, "--dest", folder], check=False).returncode:
+                name = lock_file(python).name
+                print(f"lock: pip does not take {name} on {machine}: see above", file=sys.stderr)
+                return False
+    return True
+
+
+def here() -> int:
+    """Lock what pip, with the indexes that it is set up for here, takes on this machine."""
+    python, machine = ".".join(platform.python_version_tuple()[:2]), platform.machine()
+    if sys.maxsize < 2**32 and machine in ("aarch64", "armv8l"):
+        machine = "armv7l"  # a 32-bit system under a 64-bit kernel
+    lines = [str(requirement).partition(";")[0] for requirement in wanted(python, machine)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        argv = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
+        argv += ["--only-binary", ":all:", "--report", str(path), *lines]
+        if subprocess.run(argv, check=False).returncode:
+            print("lock: pip cannot install it here: see above", file=sys.stderr)
+            return 1
+        text = HERE.format(python, machine) + pinned(json.loads(path.read_text()))
+    FOLDER.mkdir(exist_ok=True)
+    target = FOLDER / f"device-py{python.replace('.', '')}-{machine}.txt"
+    target.write_text(text)
+    print(f"{target.relative_to(ROOT)}: {len(pins(text))} packages")
+    return 0
+
+
+def pinned(report: dict[str, Any]) -> str:
+    """Lines of a requirements file with the hashes of the files that an installation report of pip names."""
+    lines = []
+    for item in report["install"]:
+        name, version = normal(item["metadata"]["name"]), item["metadata"]["version"]
+        digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
+        lines.append(f"{name}=={version} \\\n    --hash=sha256:{digest}\n")
+    return "".join(sorted(lines))
 
 
 def pins(text: str) -> dict[str, tuple[str, int]]:
@@ -119,7 +176,11 @@ def main() -> int:
     parser.add_argument(
         "--check", action="store_true", help="change nothing; exit code 1 if a file does not fit"
     )
-    return check() if parser.parse_args().check else write()
+    parser.add_argument("--here", action="store_true", help="for this machine alone, as pip finds it")
+    options = parser.parse_args()
+    if options.check:
+        return check()
+    return here() if options.here else write()
 
 
 if __name__ == "__main__":

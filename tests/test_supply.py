@@ -33,6 +33,21 @@ def test_a_lock_that_does_not_fit_is_named() -> None:
     assert "h11 has no hash" in lock.problems("3.11", "h11==1.0\n" + text.replace("h11==", "h12=="))
 
 
+def test_what_pip_reports_becomes_a_lock_that_names_each_file() -> None:
+    def reported(name: str, version: str, digest: str) -> dict[str, object]:
+        info = {"url": f"https://somewhere/{name}.whl", "archive_info": {"hashes": {"sha256": digest}}}
+        return {"metadata": {"name": name, "version": version}, "download_info": info}
+
+    text = lock.pinned(
+        {"install": [reported("Some_Name", "2.0", "b" * 64), reported("abc", "1.1", "a" * 64)]}
+    )
+    assert (
+        text
+        == f"abc==1.1 \\\n    --hash=sha256:{'a' * 64}\nsome-name==2.0 \\\n    --hash=sha256:{'b' * 64}\n"
+    )
+    assert lock.pins(text) == {"abc": ("1.1", 1), "some-name": ("2.0", 1)}
+
+
 def test_the_bill_of_materials_names_what_runs(tmp_path: Path) -> None:
     file = tmp_path / "sbom.json"
     subprocess.run([sys.executable, ROOT / "scripts" / "sbom.py", file], check=True)

@@ -37,7 +37,7 @@ from edgecam.types import Detections, Frame, Packet, Status, TensorInfo
 
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 PICTURES = 60
-ALWAYS = ("mend", "decode", "resize", "quantise", "decode outputs", "result as JSON")
+ALWAYS = ("decode", "resize", "quantise", "decode outputs", "result as JSON")
 VIEWERS = ("overlay", "encode")
 FLAGS = ("--engine", "fake")
 

@@ -1,26 +1,22 @@
 """How near the whole of `edgecam run` comes to its slowest stage.
 
-    python benchmarks/efficiency.py [--seconds 8] [--rounds 3] [--threads N] [--viewer none|relayed|drawn]
-        [--json FILE]
+    python benchmarks/efficiency.py [--seconds 8] [--rounds 3] [--threads 1 2] [--viewers none relayed drawn]
+        [--models NAME...] [--out FOLDER]
 
 For each model, in each round: `invoke()` alone in a loop, decoding alone (each JPEG as far as the model
 needs it), and the real command on a 1280x720 Motion JPEG film, as fast as it comes, results to a file.
 Efficiency is the command's rate over the smaller of the two others, taken in the same round with the same
 threads; the median of the rounds is told. The ceiling is what the cores can give at most: a frame takes the
 processor time of both, and with as many threads as cores `invoke()` alone leaves no core for decoding.
-Instructions a frame are counted by `perf stat` where the machine has counters.
 
-With ``--viewer relayed`` a viewer reads the camera's own JPEG and the results that a browser draws over it;
+With the viewer ``relayed`` a viewer reads the camera's own JPEG and the results that a browser draws over it;
 with ``drawn`` it reads pictures drawn and encoded here.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import re
-import shutil
 import signal
 import statistics
 import subprocess
@@ -30,15 +26,17 @@ import threading
 import time
 import urllib.request
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import plot
+import report
+from camera import photographs
 from process import cpu
 
-from edgecam import build, jpeg, mjpeg
+from edgecam import build, mjpeg
 from edgecam.config import Settings
-from edgecam.registry import source_uri
-from edgecam.sources.demo import DemoSource
 from edgecam.types import Frame
 
 EDGECAM = Path(sys.executable).with_name("edgecam")
@@ -54,19 +52,10 @@ MODELS = {
 }
 FOREIGN: dict[str, Any] = {"labels": str(REAL / "imagenet_labels.txt"), "decoder": "classify"}
 FLAGS = [f"--{name}={value}" for name, value in FOREIGN.items()]
-COLUMNS = (
-    "model",
-    "invoke/s",
-    "decode/s",
-    "whole/s",
-    "efficiency",
-    "ceiling",
-    "all rounds",
-    "CPU ms",
-    "Minstr",
-    "shown/s",
-)
+COLUMNS = ("model", "threads", "viewer", "invoke/s", "decode/s", "whole/s", "efficiency", "ceiling")
+COLUMNS += ("all rounds", "CPU ms, bare", "CPU ms, whole", "shown/s")
 PATHS = {"relayed": "/live", "drawn": "/stream.mjpg"}
+WORDS = {"none": "nobody watches", "relayed": "a viewer, relayed", "drawn": "a viewer, drawn"}
 
 
 @dataclass(frozen=True)
@@ -96,15 +85,6 @@ class Round:
     @property
     def ceiling(self) -> float:
         return min(1.0, CORES * 1000 / self.bare_ms / min(self.invoke, self.decode))
-
-
-def pictures() -> list[bytes]:
-    """The demo scene as a camera's JPEG."""
-    scene = DemoSource(source_uri(f"demo:?size={SIZE[0]}x{SIZE[1]}&frames={PICTURES}"))
-    scene.open()
-    made = [jpeg.encode(frame.image, quality=85) for frame in iter(scene.read, None)]
-    scene.close()
-    return made
 
 
 def rate(work: Any, seconds: float) -> tuple[float, float]:
@@ -180,94 +160,72 @@ def _view(url: str, stop: threading.Event, counted: list[int]) -> None:
             counted[0] += answer.read1(1 << 18).count(b"Content-Type: image/jpeg")
 
 
-def instructions(model: str, film: Path, frames: int) -> float | None:
-    """Millions of instructions a frame by `perf stat`: the difference of a long and a short run, so that
-    start-up does not count; None where they cannot be counted."""
-    if shutil.which("perf") is None:
-        return None
-    counts = []
-    for number in (frames, 4 * frames):
-        command = [
-            "perf",
-            "stat",
-            "-x,",
-            "-e",
-            "instructions:u",
-            EDGECAM,
-            "run",
-            f"video:{film}?loop=yes",
-            "--model",
-            model,
-        ]
-        command += FLAGS if model.endswith("quant.tflite") else []
-        done = subprocess.run(
-            [*map(str, command), "--max-frames", str(number), "--sink", "jsonl:/dev/null"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        found = re.search(r"^(\d+),", done.stderr, re.MULTILINE)
-        if found is None:
-            return None
-        counts.append(int(found[1]))
-    return (counts[1] - counts[0]) / (3 * frames) / 1e6
+def once(name: str, threads: int, viewer: str, film: Path, films: list[bytes], seconds: float) -> Round:
+    model = MODELS[name][0]
+    return Round(
+        *bare(model, threads, seconds / 2, films),
+        *whole(model, threads, seconds, film, viewer),
+    )
 
 
-def row(name: str, rounds: list[Round], counted: float | None) -> str:
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    films = photographs(SIZE, PICTURES)
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "film.avi"
+        command = ["ffmpeg", "-v", "error", "-f", "mjpeg", "-r", "30", "-i", "-", "-c", "copy", str(film)]
+        subprocess.run(command, input=b"".join(films), check=True)
+        for threads, viewer, name in product(options.threads, options.viewers, options.models):
+            rounds = [
+                once(name, threads, viewer, film, films, options.seconds) for _ in range(options.rounds)
+            ]
+            case = {"model": name, "threads": threads, "viewer": viewer}
+            found.append({**case, "rounds": [asdict(r) for r in rounds]})
+            print(" ".join(row(found[-1])), file=sys.stderr, flush=True)
+    return {"cases": found, "cores": CORES, "seconds": options.seconds}
+
+
+def row(case: dict[str, Any]) -> list[str]:
     """A line of the table."""
+    rounds = [Round(**r) for r in case["rounds"]]
 
     def middle(field: str, digits: int = 0) -> str:
         return f"{statistics.median(getattr(r, field) for r in rounds):.{digits}f}"
 
-    cells = [name, middle("invoke"), middle("decode"), middle("whole"), f"**{middle('efficiency', 2)}**"]
-    cells += [middle("ceiling", 2)]
-    cells += [" ".join(f"{r.efficiency:.2f}" for r in rounds), middle("cpu_ms", 1)]
-    cells += ["" if counted is None else f"{counted:.1f}", middle("shown")]
-    return f"| {' | '.join(cells)} |"
+    cells = [middle(field) for field in ("invoke", "decode", "whole")]
+    cells += [f"**{middle('efficiency', 2)}**", middle("ceiling", 2)]
+    cells += [" ".join(f"{r.efficiency:.2f}" for r in rounds), middle("bare_ms", 1), middle("cpu_ms", 1)]
+    return [case["model"], str(case["threads"]), case["viewer"], *cells, middle("shown")]
+
+
+def table(figures: dict[str, Any]) -> str:
+    return report.markdown(COLUMNS, [row(case) for case in figures["cases"]])
+
+
+def draw(figures: dict[str, Any]) -> str:
+    groups: dict[str, dict[str, float]] = {}
+    for case in figures["cases"]:
+        rounds = [Round(**r) for r in case["rounds"]]
+        several = "s" if case["threads"] > 1 else ""
+        group = groups.setdefault(f"{case['model']}, {case['threads']} thread{several}", {})
+        group.setdefault("what the cores give", statistics.median(r.ceiling for r in rounds))
+        group[WORDS[case["viewer"]]] = statistics.median(r.efficiency for r in rounds)
+    return plot.bars("Rate of the whole over its slowest stage alone", groups, target=0.95)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = report.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--threads", type=int, default=CORES, help="of the interpreter; one a core if not given"
-    )
-    parser.add_argument("--viewer", choices=["none", *PATHS], default="none")
+    parser.add_argument("--threads", nargs="*", type=int, default=[CORES], help="of the interpreter")
+    parser.add_argument("--viewers", nargs="*", choices=["none", *PATHS], default=["none", *PATHS])
     parser.add_argument(
         "--models",
         nargs="*",
         default=[name for name, (path, _) in MODELS.items() if name == path or Path(path).exists()],
     )
-    parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
-    films = pictures()
-    figures: dict[str, Any] = {}
-    print(
-        f"{options.threads} threads on {CORES} cores, viewer: {options.viewer}; 1280x720 Motion JPEG, "
-        f"{options.rounds} rounds of {options.seconds:g} s, load {os.getloadavg()[0]:.1f}"
-    )
-    print(f"| {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * (len(COLUMNS) - 1)}")
-    with tempfile.TemporaryDirectory() as folder:
-        film = Path(folder) / "film.avi"
-        command = ["ffmpeg", "-v", "error", "-f", "mjpeg", "-r", "30", "-i", "-", "-c", "copy", str(film)]
-        subprocess.run(command, input=b"".join(films), check=True)
-        for name in options.models:
-            model = MODELS[name][0]
-            rounds = [
-                Round(
-                    *bare(model, options.threads, options.seconds / 2, films),
-                    *whole(model, options.threads, options.seconds, film, options.viewer),
-                )
-                for _ in range(options.rounds)
-            ]
-            counted = instructions(model, film, 60) if options.viewer == "none" else None
-            figures[name] = {"rounds": [asdict(r) for r in rounds], "minstructions": counted}
-            print(row(name, rounds, counted), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    report.run("efficiency", options, lambda: measure(options), table, draw)
 
 
 if __name__ == "__main__":

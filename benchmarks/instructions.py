@@ -61,13 +61,13 @@ def by_library(text: str) -> Counter[str]:
     found: Counter[str] = Counter()
     whose, skip = "not named", False
     for line in text.splitlines():
-        if line.startswith("ob="):
-            number, _, name = line[3:].partition(" ")
+        if line.startswith(("ob=", "cob=")):  # a name is spelled out once, by either
+            number, _, name = line.partition("=")[2].partition(" ")
             names.setdefault(number, name)
-            whose = owner(names[number])
+            whose = owner(names[number]) if line.startswith("ob=") else whose
         elif line.startswith("calls="):
             skip = True  # the next line is what the called one took: it stands there too
-        elif line[:1] in "0123456789+-*":
+        elif line and line[0] in "0123456789+-*":
             if not skip:
                 found[whose] += int(line.split()[-1])
             skip = False

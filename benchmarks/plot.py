@@ -8,7 +8,7 @@ from converters.reporting.svg import Drawing, Scale, width_of
 
 WIDTH = 760.0
 #: Told apart by people who see no red or no green too (Okabe and Ito, 2008), a shade lighter.
-COLOURS = ("#2f7fc1", "#e08a1e", "#1f9e78", "#b3589a", "#8a8f98", "#c8553d")
+COLOURS = ("#2f7fc1", "#e08a1e", "#1f9e78", "#b3589a", "#8a8f98", "#c8553d", "#6f74c9", "#86902f", "#4fb3bf")
 STYLE = """<style>
 text { font: 12px system-ui, sans-serif; fill: #57606a }
 .title { font-size: 14px; font-weight: 600; fill: #24292f }

@@ -16,6 +16,7 @@ from edgecam.build_ends import create_source as create_source
 from edgecam.build_model import check_ladder as check_ladder
 from edgecam.build_model import load_model as load_model
 from edgecam.build_model import overrides as overrides
+from edgecam.build_privacy import check_motion
 from edgecam.build_run import run_once
 from edgecam.config import Settings
 from edgecam.config_edit import Editor
@@ -37,6 +38,7 @@ def check(settings: Settings) -> None:
     uri = registry.source_uri("demo:" if settings.source == "auto" else settings.source)
     registry.load(registry.SOURCES, "source scheme", uri.scheme)(uri)
     create_sinks(settings)
+    check_motion(settings)
     check_ladder(settings)
 
 

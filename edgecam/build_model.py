@@ -50,7 +50,13 @@ def load_model(settings: Settings, weak: float = 1.0) -> Model:
         spec, engine.input, engine.outputs, head_options
     )
     return Model(
-        spec, Preprocessor(spec, engine.input), engine, head, sha256, choice, (note,) if note else ()
+        spec,
+        Preprocessor(spec, engine.input, settings.region_box),
+        engine,
+        head,
+        sha256,
+        choice,
+        (note,) if note else (),
     )
 
 

@@ -27,8 +27,10 @@ def check(settings: Settings, spec: ModelSpec) -> None:
     """Raise what is wrong with the rules of privacy for a model.
 
     Raises:
-        UsageError: it finds no boxes, or does not know a label.
+        UsageError: it finds no boxes, does not know a label, or is not to look at all of the picture.
     """
+    if settings.blur and settings.region is not None:
+        raise _unseen("region")
     names = [name for name in settings.blur if name != FACES]
     if names and spec.task != "detect":
         raise UsageError(
@@ -37,6 +39,23 @@ def check(settings: Settings, spec: ModelSpec) -> None:
     for name in names:
         if name not in spec.labels:
             raise UnknownNameError("label to blur", name, [FACES, *filter(None, spec.labels)])
+
+
+def check_motion(settings: Settings) -> None:
+    """Raise where a run is to cover what its model is not to look at in every frame.
+
+    Raises:
+        UsageError: motion and blur are both asked for.
+    """
+    if settings.blur and settings.motion:
+        raise _unseen("motion")
+
+
+def _unseen(name: str) -> UsageError:
+    return UsageError(
+        f"{name} does not go with blur: what the model does not look at would not be covered",
+        "take one of the two, or cover a part of the picture with mask",
+    )
 
 
 def head_options(settings: Settings, spec: ModelSpec, weak: float = 1.0) -> HeadOptions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgecam import build_fleet, build_model, build_privacy, build_slots, identity, regulator, tuned
 from edgecam.analysis import Analysis
@@ -15,16 +16,19 @@ from edgecam.changeover import Changeover
 from edgecam.config import Settings
 from edgecam.config_edit import Editor
 from edgecam.control import Controls
-from edgecam.fleet.agent import Agent
 from edgecam.governor import Limits
 from edgecam.model import Model
+from edgecam.motiongate import Motion, MotionGate
 from edgecam.overlay import Overlay
 from edgecam.pipeline import Pipeline, PipelineOptions, RunReport
 from edgecam.service import Service
 from edgecam.sinks.progress import Progress, ProgressSink
-from edgecam.slots.keeper import Keeper
 from edgecam.sources.base import Source
 from edgecam.types import Status
+
+if TYPE_CHECKING:
+    from edgecam.fleet.agent import Agent
+    from edgecam.slots.keeper import Keeper
 
 
 @dataclass
@@ -130,6 +134,7 @@ def run_once(
     """
     if settings.governor and settings.model_ladder:
         build_model.check_ladder(settings)
+    build_privacy.check_motion(settings)
     sinks, weak = create_sinks(settings), build_model.weak(settings)
     parts = Parts(settings, report)
     capture = parts.capture = Capture(
@@ -156,7 +161,7 @@ def run_once(
     controls = Controls(report, private=privacy is not None, may_unveil=settings.privacy_switch)
     if privacy is not None:
         privacy.bare = lambda: controls.veiled is False
-    overlay = Overlay(status=settings.status_line, scene=settings.scene)
+    overlay = Overlay(status=settings.status_line, scene=settings.scene, region=settings.region_box)
     regulated = parts.regulator(capture.source)
     device = settings.device_id or identity.default_device_id()
     pipeline = parts.pipeline = Pipeline(
@@ -168,6 +173,7 @@ def run_once(
             max_frames=settings.max_frames,
             duration=settings.duration,
             scene=settings.scene,
+            region=settings.region_box,
             editing=editor,
             device_id=device,
             controls=controls,
@@ -178,6 +184,7 @@ def run_once(
         privacy=privacy,
         analysis=make_analysis(settings, model),
         understudy=parts.keeper,
+        gate=MotionGate(Motion(settings.motion_part, settings.motion_every)) if settings.motion else None,
     )
     if parts.keeper is not None:
         parts.keeper.attach(pipeline)

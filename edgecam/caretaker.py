@@ -75,7 +75,7 @@ class Caretaker:
         tally = self._tally
         if not tally.report.frames:
             return
-        if regulator.look(now, tally.size, tally.ages.median() * 1000, tally.inferences.rate(now)):
+        if regulator.look(now, tally.size, tally.ages.median() * 1000, tally.results.rate(now)):
             tally.ages = DurationMeter()  # what was before says nothing of now
             self._tally.impaired.pop("load", None)
             if regulator.words:

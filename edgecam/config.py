@@ -13,6 +13,9 @@ from edgecam import redact
 from edgecam.config_events import EVENTS, EventSettings
 from edgecam.config_privacy import PRIVACY, PrivacySettings
 from edgecam.config_slots import SLOTS, SlotSettings
+from edgecam.config_speed import LOAD as LOAD
+from edgecam.config_speed import MODEL as MODEL
+from edgecam.config_speed import SpeedSettings
 from edgecam.config_web import PAGE, WebSettings
 from edgecam.contract import Color, Resize, Task
 from edgecam.identity import check_device_id
@@ -29,13 +32,13 @@ from edgecam.values import (
 )
 
 PREFIX = "EDGECAM_"
-SOURCE, MODEL, RESULTS = "Source", "Model", "Results"
-ENGINE, LOAD, OUTPUT, PROGRAM = "Engine", "Heat and load", "Output", "Program"
+SOURCE, RESULTS = "Source", "Results"
+ENGINE, OUTPUT, PROGRAM = "Engine", "Output", "Program"
 SECTIONS = (SOURCE, MODEL, SLOTS, RESULTS, EVENTS, PRIVACY, ENGINE, LOAD, OUTPUT, PAGE, PROGRAM)
 
 
 @dataclass(frozen=True)
-class Settings(SlotSettings, PrivacySettings, EventSettings, WebSettings):
+class Settings(SpeedSettings, SlotSettings, PrivacySettings, EventSettings, WebSettings):
     """What the user may choose. None (or nothing) stands for the model's own value."""
 
     source: str = _option(

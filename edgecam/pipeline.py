@@ -13,6 +13,7 @@ from edgecam.caretaker import Caretaker
 from edgecam.control import Controls
 from edgecam.fanout import Fanout
 from edgecam.model import Model as Model
+from edgecam.motiongate import MotionGate
 from edgecam.privacy.filter import Privacy
 from edgecam.recogniser import Recogniser, Seen, Understudy
 from edgecam.regulator import Regulator
@@ -35,7 +36,7 @@ class PipelineOptions:
         max_frames: end after so many results, 0 for no bound.
         duration: end after so many seconds, 0 for no bound.
         stall: seconds without a frame after which a live source counts as lost.
-        scene, editing, device_id: what sinks are told, see :class:`edgecam.sinks.base.SinkContext`.
+        scene, region, editing, device_id: what sinks are told, see :class:`edgecam.sinks.base.SinkContext`.
         controls: what may be asked of the run from outside.
     """
 
@@ -43,6 +44,7 @@ class PipelineOptions:
     duration: float = 0.0
     stall: float = 3.0
     scene: Scene = field(default_factory=Scene)
+    region: tuple[float, float, float, float] | None = None
     editing: Editing | None = None
     device_id: str = "edgecam"
     controls: Controls = field(default_factory=Controls)
@@ -63,6 +65,7 @@ class Pipeline:
         privacy: makes the frames that sinks get; without it they get the camera's own.
         analysis: tracks objects and makes events; without it neither costs anything.
         understudy: sees what the model sees, and may take over.
+        gate: lets the model rest while nothing moves; without it the model looks at every frame.
 
     Attributes:
         impaired: what does not work as it was asked to, by what it concerns; makes the state ``degraded``.
@@ -82,6 +85,7 @@ class Pipeline:
         privacy: Privacy | None = None,
         analysis: Analysis | None = None,
         understudy: Understudy | None = None,
+        gate: MotionGate | None = None,
     ) -> None:
         self._capture = capture
         self._options = options or PipelineOptions()
@@ -93,7 +97,7 @@ class Pipeline:
         self._render = render
         self._report = report
         self._regulator = regulator
-        self._recogniser = Recogniser(model, self._tally, privacy, analysis, understudy)
+        self._recogniser = Recogniser(model, self._tally, privacy, analysis, understudy, gate)
         capture.ahead = self._recogniser.prepare
         self._care = Caretaker(capture, self._tally, self._sinks, self._recogniser, regulator, watch)
         self._follows = analysis is not None
@@ -149,6 +153,7 @@ class Pipeline:
             report=self._report,
             stop=self.stop,
             scene=self._options.scene,
+            region=self._options.region,
             folders=self._folders,
             films=self._films,
             editing=self._options.editing,
@@ -210,7 +215,14 @@ class Pipeline:
     def _packet(self, seen: Seen) -> Packet:
         frame, status = seen.frame, self._care.status(seen.frame)
         packet = Packet(
-            frame, seen.found, self.model.labels, status, self._render, events=seen.events, counts=seen.counts
+            frame,
+            seen.found,
+            self.model.labels,
+            status,
+            self._render,
+            events=seen.events,
+            counts=seen.counts,
+            fresh=seen.fresh,
         )
         if self._follows:
             self._last = packet

@@ -11,7 +11,7 @@ frame came as JPEG, its decoder has already reduced it in the DCT domain.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from edgecam.errors import ContractError
 from edgecam.quant import pixel_table
 from edgecam.types import Array, Frame, Geometry, Image, TensorInfo
 
+Region: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom in parts of the picture
 DEFAULT_PAD = 114  # the grey that YOLO letterboxes with in training
 
 
@@ -49,14 +50,17 @@ class Preprocessor:
         spec: gives colour order, resize, mean and std. Several means and stds are in the order of the
             input's channels, after ``color``.
         info: the image input, shape (1, H, W, C).
+        region: the part of the frame that the model looks at, left, top, right, bottom from 0 to 1; None for
+            all of it.
 
     Raises:
         ContractError: the input is not (1, H, W, C) with fixed sizes, or its channels contradict the
             contract.
     """
 
-    def __init__(self, spec: ModelSpec, info: TensorInfo) -> None:
+    def __init__(self, spec: ModelSpec, info: TensorInfo, region: Region | None = None) -> None:
         check_input(spec, info)
+        self._region = region
         _, self._height, self._width, channels = info.shape
         self._spec = spec
         self._pad = _pad_value(spec)
@@ -93,11 +97,30 @@ class Preprocessor:
 
     def need(self, frame: tuple[int, int]) -> tuple[int, int]:
         """Least (width, height) in which a frame of this size must be decoded. For any thread."""
-        return _make_plan(frame, (self._width, self._height), self._spec.resize).need
+        return self._make_plan(frame).need
+
+    def view(self, frame: Frame) -> Image:
+        """What the model would see of a frame, not yet resized: RGB uint8 (H, W, 3). Never write into it.
+
+        Raises:
+            FrameError: the frame's JPEG is broken.
+        """
+        plan = self._plan(frame.size)
+        frame.prepare(*plan.need)  # so that a call of this object need not decode again
+        image = frame.pixels(*plan.need)
+        ratio = _reduction(frame.size, (image.shape[1], image.shape[0]))
+        x, y, width, height = _reduced(plan.source, ratio, frame.size, image)
+        return image[y : y + height, x : x + width]
+
+    def _make_plan(self, frame: tuple[int, int]) -> _Plan:
+        size = (self._width, self._height)
+        if self._region is None:
+            return _make_plan(frame, size, self._spec.resize)
+        return _within(self._region, frame, size, self._spec.resize)
 
     def _plan(self, frame: tuple[int, int]) -> _Plan:
         if self._planned is None or self._planned[0] != frame:
-            self._planned = (frame, _make_plan(frame, (self._width, self._height), self._spec.resize))
+            self._planned = (frame, self._make_plan(frame))
             self._canvas[...] = self._pad  # the border stays until frames change their size
         return self._planned[1]
 
@@ -171,6 +194,17 @@ def _make_plan(frame: tuple[int, int], size: tuple[int, int], resize: str) -> _P
         need = (-(-inner_width * width // part[0]), -(-inner_height * height // part[1]))
         return _Plan(need, (*corner, *part), (0, 0, *size))
     return _Plan(size, (0, 0, width, height), (0, 0, *size))
+
+
+def _within(region: Region, frame: tuple[int, int], size: tuple[int, int], resize: str) -> _Plan:
+    """The plan for a part of the frame, as if that were the frame; it has a pixel at least."""
+    x, y = (min(round(region[axis] * frame[axis]), frame[axis] - 1) for axis in (0, 1))
+    part = tuple(max(round(region[axis + 2] * frame[axis]) - (x, y)[axis], 1) for axis in (0, 1))
+    plan = _make_plan((part[0], part[1]), size, resize)
+    left, top, width, height = plan.source
+    # The decoder reduces all of the frame or nothing.
+    need = [-(-plan.need[axis] * frame[axis] // part[axis]) for axis in (0, 1)]
+    return _Plan((need[0], need[1]), (left + x, top + y, width, height), plan.target)
 
 
 def _reduction(frame: tuple[int, int], image: tuple[int, int]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,13 +11,21 @@ from edgecam.analysis import Analysis
 from edgecam.errors import FrameError
 from edgecam.events import Event
 from edgecam.model import Model
+from edgecam.motiongate import MotionGate
 from edgecam.privacy.filter import Privacy
 from edgecam.tally import Tally
 from edgecam.types import Frame, Result
 
 
 class Understudy(Protocol):
-    """Stands beside the model in use, on the main loop's thread; see :mod:`edgecam.slots`."""
+    """Stands beside the model in use, on the main loop's thread; see :mod:`edgecam.slots`.
+
+    Attributes:
+        watches: it must see the model at work: no frame is spared.
+    """
+
+    @property
+    def watches(self) -> bool: ...
 
     def seen(self, frame: Frame, found: Result) -> None:
         """A frame, as the model saw it, and what it found. Must not block."""
@@ -27,12 +36,17 @@ class Understudy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A frame that sinks may have, and what was found on it."""
+    """A frame that sinks may have, and what was found on it.
+
+    Attributes:
+        fresh: the model has looked at this very frame.
+    """
 
     frame: Frame
     found: Result
     events: Sequence[Event] = ()
     counts: Mapping[str, Mapping[str, int]] | None = None
+    fresh: bool = True
 
 
 class Recogniser:
@@ -41,7 +55,7 @@ class Recogniser:
     Args:
         model: what recognises.
         tally: counts.
-        privacy, analysis, understudy: see :class:`edgecam.pipeline.Pipeline`.
+        privacy, analysis, understudy, gate: see :class:`edgecam.pipeline.Pipeline`.
 
     Attributes:
         model: the one in use.
@@ -55,18 +69,22 @@ class Recogniser:
         privacy: Privacy | None,
         analysis: Analysis | None,
         understudy: Understudy | None,
+        gate: MotionGate | None = None,
     ) -> None:
         self.model = model
         self.privacy = privacy
         self._tally = tally
         self._analysis = analysis
         self._understudy = understudy
+        self._gate = gate
         self._ended: list[Event] = []  # steps that the next frame carries
 
     def use(self, model: Model, *, keep: bool = False) -> None:
         """Go over to another model; see :meth:`edgecam.pipeline.Pipeline.use`."""
         before, self.model = self.model, model
         self._tally.use(model)
+        if self._gate is not None:
+            self._gate.forget()
         if self._analysis is not None and model.labels != before.labels:
             # What is followed has another number now: nothing of it can go on.
             self._ended += self._analysis.finish()
@@ -79,23 +97,23 @@ class Recogniser:
         self._tally.take(frame, now)
         shown = frame if self.privacy is None else self.privacy.for_model(frame)
         try:
-            found = self._run(shown)
+            found, fresh = self._find(shown)
         except FrameError as error:
             self._tally.skip(frame, error)
             return None
-        self._tally.add(frame)
-        if self._understudy is not None:
+        self._tally.add(frame, fresh)
+        if self._understudy is not None and fresh:
             self._understudy.seen(shown, found)
         labels = self.model.labels
         if self.privacy is not None:
             # From here on the camera's own picture is out of reach.
             frame, found = self.privacy.protect(frame, found, labels)
         if self._analysis is None:
-            return Seen(frame, found)
+            return Seen(frame, found, fresh=fresh)
         found, events = self._analysis.look(frame, found, labels, self.model.head.threshold)
         if self._ended:
             events, self._ended = [*self._ended, *events], []
-        return Seen(frame, found, events, self._analysis.counts)
+        return Seen(frame, found, events, self._analysis.counts, fresh)
 
     def prepare(self, frame: Frame) -> None:
         """Decode a frame that is looked at later as far as the model needs it. For any thread.
@@ -114,6 +132,19 @@ class Recogniser:
         """The run is over: all events end."""
         ended, self._ended = self._ended, []
         return ended if self._analysis is None else [*ended, *self._analysis.finish()]
+
+    def _find(self, frame: Frame) -> tuple[Result, bool]:
+        """What is on a frame, and whether the model has looked at it; it rests while nothing moves."""
+        gate, watched = self._gate, self._understudy is not None and self._understudy.watches
+        if gate is None or watched or frame.name:  # pictures in a folder have no time between them
+            return self._run(frame), True
+        kept = gate.rests(frame, self.model.preprocessor.view(frame))
+        if kept is not None:
+            frame.times.decoded = time.monotonic()
+            return kept, False
+        found = self._run(frame)
+        gate.look(found, self.model.head.threshold)
+        return found, True
 
     def _run(self, frame: Frame) -> Result:
         """What the model finds; another model if this one fails and there is one to take over."""

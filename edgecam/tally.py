@@ -23,6 +23,7 @@ class RunReport:
     Attributes:
         reason: why it ended, for people.
         frames: results made.
+        still: those of them that the model made nothing for, since nothing had moved.
         dropped: frames of a live source replaced by a newer one.
         broken: pictures that could not be decoded.
         lost: how often the source was lost.
@@ -32,6 +33,7 @@ class RunReport:
 
     reason: str = ""
     frames: int = 0
+    still: int = 0
     dropped: int = 0
     broken: int = 0
     lost: int = 0
@@ -57,7 +59,8 @@ class Tally:
         report: the counts.
         size: (width, height) of the last frame.
         frame_at: monotonic seconds when the last frame was taken; at first, of the start.
-        inferences: results over time.
+        results: over time.
+        inferences: those of them that the model was needed for.
         ages: seconds from capture to result.
         paused: the run is told to look at nothing.
         sinks: how they are.
@@ -68,6 +71,7 @@ class Tally:
         self.report = RunReport()
         self.size = (640, 480)
         self.frame_at = 0.0
+        self.results = RateMeter()
         self.inferences = RateMeter()
         self.ages = DurationMeter()
         self.paused = False
@@ -104,13 +108,17 @@ class Tally:
         frame.times.taken = self.frame_at = now
         self.size = frame.size
 
-    def add(self, frame: Frame) -> None:
-        """A frame has its result."""
+    def add(self, frame: Frame, fresh: bool = True) -> None:
+        """A frame has its result, a ``fresh`` one or that of an earlier frame."""
         times, report = frame.times, self.report
         report.frames += 1
         if report.frames == 1:
             self._first_at = times.taken
         report.seconds = times.taken - self._first_at
+        self.results.tick(times.decoded)
+        if not fresh:
+            report.still += 1
+            return
         self.inferences.tick(times.decoded)
         self._durations.add(times.inferred - times.preprocessed)
         self.ages.add(times.decoded - times.captured)
@@ -154,6 +162,7 @@ class Tally:
             inference_ms=self._durations.median() * 1000,
             age_ms=(now - frame.times.captured) * 1000 if frame is not None else 0.0,
             frames=report.frames,
+            still=report.still,
             dropped=report.dropped,
             broken=report.broken,
             lost=report.lost,

@@ -105,3 +105,19 @@ def check_device(text: str) -> None:
     """Raises ValueError where ``text`` names no device."""
     if not re.fullmatch(r"auto|cpu|(usb|pci)(:\d{1,2})?", text):
         raise ValueError(f"expected auto, cpu, usb, usb:N, pci or pci:N, got {text!r}")
+
+
+def parse_region(text: str) -> tuple[float, float, float, float]:
+    """``0.25,0.4 0.75,1`` to (left, top, right, bottom), in parts of the picture.
+
+    Raises:
+        ValueError: not two corners within the picture, the upper left one first.
+    """
+    wanted = "two corners X,Y X,Y in parts of the picture (0.25,0.4 0.75,1), the upper left one first"
+    try:
+        (left, top), (right, bottom) = (map(float, corner.split(",")) for corner in text.split())
+    except ValueError:
+        raise ValueError(f"expected {wanted}, got {text!r}") from None
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):  # nor nan
+        raise ValueError(f"expected {wanted}, got {text!r}")
+    return left, top, right, bottom

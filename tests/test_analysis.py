@@ -20,6 +20,7 @@ from edgecam.analysis import Analysis, Clock
 from edgecam.config import Settings
 from edgecam.errors import ConfigError, SourceLostError
 from edgecam.model import Model
+from edgecam.motiongate import Motion, MotionGate
 from edgecam.pipeline import Pipeline
 from edgecam.scene import Line, Rule, Scene, Zone
 from edgecam.types import Classification, Detections, Frame, Geometry, Packet, Result
@@ -229,7 +230,10 @@ AT_TABLE = [(7, 19), (23, 44), (51, 69), (75, 86), (93, 119), (124, 135)]
 
 
 @pytest.mark.real
-def test_six_people_one_by_one_are_six_tracks_and_six_of_each_event(real: Path) -> None:
+@pytest.mark.parametrize("gate", [None, MotionGate(Motion())], ids=["every frame", "motion gate"])
+def test_six_people_one_by_one_are_six_tracks_and_six_of_each_event(
+    real: Path, gate: MotionGate | None
+) -> None:
     settings = replace(
         Settings(),
         source=str(real / "one-by-one-person-detection.mp4"),
@@ -243,9 +247,13 @@ def test_six_people_one_by_one_are_six_tracks_and_six_of_each_event(real: Path) 
     capture = Capture(source)
     capture.start()
     try:
-        Pipeline(capture, model, [sink], analysis=build_run.make_analysis(settings, model)).run()
+        analysis = build_run.make_analysis(settings, model)
+        report = Pipeline(capture, model, [sink], analysis=analysis, gate=gate).run()
     finally:
         model.engine.close()
+    assert report.frames == 1394
+    if gate is not None:
+        assert 0.1 < report.still / report.frames < 0.15  # somebody moves nearly all the time
     ids = {
         int(i)
         for packet in sink.packets

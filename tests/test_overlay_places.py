@@ -94,5 +94,17 @@ def test_an_id_stands_beside_the_label() -> None:
     assert (picture(7) == reference).all()
 
 
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (1920, 1080), (16, 9)])
+def test_a_thin_line_goes_around_what_the_model_looks_at(width: int, height: int) -> None:
+    image = Overlay(status=False, region=(0.25, 0.5, 0.75, 1.0)).draw(packet(width, height))
+    changed = (image != GRAY).any(axis=2)
+    rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+    edge = max(3, min(width, height) // 100)
+    assert abs(rows[0] - height * 0.5) <= edge and rows[-1] == height - 1
+    assert abs(columns[0] - width * 0.25) <= edge and abs(columns[-1] - width * 0.75) <= edge
+    if width > 100:
+        assert not changed[int(height * 0.7), int(width * 0.4) : int(width * 0.6)].any()
+
+
 def test_a_scene_without_places_draws_nothing() -> None:
     assert (drawn(Scene(rules=(Rule("a"),))) == GRAY).all()

@@ -359,6 +359,7 @@ class Standby:
         self.model = model
         self.shown: list[int] = []
         self.errors: list[str] = []
+        self.watches = False
 
     def seen(self, frame: Frame, found: Result) -> None:
         self.shown.append(frame.seq)

@@ -19,6 +19,7 @@ from edgecam.scene import Scene
 from edgecam.types import Classification, Detections, Image, Packet, Status
 
 _TRACK: Color = (90, 90, 90)  # behind a score's bar
+_REGION: Color = (200, 200, 200)
 
 
 class Overlay:
@@ -28,9 +29,19 @@ class Overlay:
         status: draw the status line.
         scores: write the score behind each label.
         scene: zones and lines to draw, with what their rules count.
+        region: the part of the picture that the model looks at (left, top, right, bottom from 0 to 1): a thin
+            line is drawn around it.
     """
 
-    def __init__(self, *, status: bool = True, scores: bool = True, scene: Scene | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        status: bool = True,
+        scores: bool = True,
+        scene: Scene | None = None,
+        region: tuple[float, float, float, float] | None = None,
+    ) -> None:
+        self._region = region
         self._status = status
         self._scores = scores
         self._masks = Masks()
@@ -48,6 +59,9 @@ class Overlay:
         if packet.result is None or min(width, height) < 8:
             return image
         scale = Scale.of(width, height)
+        if self._region is not None:
+            box = np.array(self._region) * (width, height, width, height)
+            shapes.box(image, shapes.corners(box, scale), max(1, scale.line // 2), _REGION)
         if self._places is not None:
             self._places.draw(image, scale, packet.counts)
         lines = self._status_lines(scale, packet.status) if self._status else []
@@ -154,6 +168,7 @@ def status_texts(status: Status) -> list[str]:
         f"{status.inference_ms:.1f} ms",
         f"age {status.age_ms:.0f} ms",
         f"drops {status.dropped}",
+        f"still {status.still}" if status.still else "",
         status.model,
         status.device,
     ]

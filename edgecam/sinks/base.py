@@ -53,6 +53,8 @@ class SinkContext:
         report: tells the user one line (``report("page: http://127.0.0.1:8080/")``).
         stop: asks the run to end (a closed window), with a reason.
         scene: zones, lines and rules of the run.
+        region: the part of the picture that the model looks at, left, top, right, bottom from 0 to 1; None
+            for all of it.
         folders: where the run's sinks keep what happens.
         films: where they keep everything, in segments.
         editing: changes the settings file, None where there is no way to.
@@ -67,6 +69,7 @@ class SinkContext:
     report: Callable[[str], None]
     stop: Callable[[str], None]
     scene: Scene = field(default_factory=Scene)
+    region: tuple[float, float, float, float] | None = None
     folders: tuple[Path, ...] = ()
     films: tuple[Path, ...] = ()
     editing: Editing | None = None

@@ -116,6 +116,11 @@ class Keeper:
             self._claim.close()
             self._claim = None
 
+    @property
+    def watches(self) -> bool:
+        """A change goes on, which needs to see the model at work."""
+        return self._change is not None
+
     def seen(self, frame: Frame, found: Result) -> None:
         if self._change is not None:
             self._change.seen(frame, found)

@@ -75,6 +75,7 @@ class Status:
     steps_down: int = 0  # that the governor has taken
     model_version: str = ""  # as its contract says, "" where it says nothing
     model_sha256: str = ""  # of the model's file, in hexadecimal
+    still: int = 0  # frames among these on which nothing had moved: an earlier result stands for them
     sinks: tuple[SinkState, ...] = ()
 
     @property
@@ -97,12 +98,24 @@ class Packet:
 
     ``events`` are the steps of events that this frame caused (a placard's too), ``counts`` how often and how
     many by rule, both empty without rules. A packet whose ``status.state`` is ``ended`` shows the last frame
-    again and is there for its events alone.
+    again and is there for its events alone. ``fresh`` is False where nothing had moved, and the result is
+    that of an earlier frame.
 
     ``picture()`` draws the overlay at most once, however many sinks ask, and not at all if none does.
     """
 
-    __slots__ = ("_lock", "_picture", "_render", "counts", "events", "frame", "labels", "result", "status")
+    __slots__ = (
+        "_lock",
+        "_picture",
+        "_render",
+        "counts",
+        "events",
+        "frame",
+        "fresh",
+        "labels",
+        "result",
+        "status",
+    )
 
     def __init__(
         self,
@@ -114,8 +127,10 @@ class Packet:
         *,
         events: Sequence[Event] = (),
         counts: Mapping[str, Mapping[str, int]] | None = None,
+        fresh: bool = True,
     ) -> None:
         self.frame = frame
+        self.fresh = fresh
         self.events = tuple(events)
         self.counts = counts or {}
         self.result = result
@@ -163,6 +178,8 @@ class Packet:
             "state": self.status.state,
             "ms": ms,
         }
+        if not self.fresh:
+            out["repeated"] = True
         if isinstance(self.result, Detections):
             out["detections"] = self._detections(self.result)
         elif isinstance(self.result, Classification):

@@ -40,7 +40,7 @@ def book(tmp_path: Path) -> Book:
 @pytest.fixture
 def editable(book: Book) -> Iterator[WebSink]:
     sink = make("web:?port=0&edit=yes")
-    sink.start(context(scene=SCENE, editing=book))
+    sink.start(context(scene=SCENE, region=(0.25, 0.0, 1.0, 0.5), editing=book))
     yield sink
     sink.close()
 
@@ -72,6 +72,7 @@ def test_the_pages_own_change_is_saved_and_taken(editable: WebSink, book: Book) 
         "zones": [{"name": "door", "points": [[0.1, 0.1], [0.5, 0.1], [0.5, 0.9]]}],
         "lines": [{"name": "gate", "points": [[0.5, 0.0], [0.5, 1.0]]}],
         "rules": [{"name": "visitor", "zone": "door", "line": None}],
+        "region": [0.25, 0.0, 1.0, 0.5],
         "editable": True,
     }
     origin = editable.url.rstrip("/")

@@ -81,6 +81,7 @@ def test_figures_are_those_of_the_status(sink: WebSink) -> None:
         "camera_fps": 29.5,
         "inference_fps": 14.25,
         "frames": 12,
+        "still": 4,
         "dropped": 5,
         "broken": 2,
         "lost": 3,
@@ -92,6 +93,7 @@ def test_figures_are_those_of_the_status(sink: WebSink) -> None:
     found = read(sink)
     assert found["edgecam_camera_fps"] == 29.5 and found["edgecam_inference_fps"] == 14.25
     assert found["edgecam_frames_total"] == 12 and found["edgecam_dropped_total{place=capture}"] == 5
+    assert found["edgecam_still_total"] == 4
     assert found["edgecam_broken_total"] == 2 and found["edgecam_lost_total"] == 3
     assert found["edgecam_temperature_celsius"] == 61.5 and found["edgecam_steps_down"] == 1
     (info,) = [key for key in found if key.startswith("edgecam_info{")]

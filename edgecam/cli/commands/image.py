@@ -77,7 +77,8 @@ def image(loaded: Loaded, files: tuple[Path, ...], out: Path, no_copies: bool, j
     # One picture tells nothing of where a face of another is: nothing is held.
     settings = replace(loaded.settings, blur_hold=0.0)
     privacy, face_model = build_privacy.make(settings, model.spec, build.load_model, console.line)
-    recogniser = Recogniser(model, None if no_copies else out, inputs, privacy)
+    copies = None if no_copies else out
+    recogniser = Recogniser(model, copies, inputs, privacy, settings.region_box)
     try:
         with console.progress("pictures") as advance:
             for done, path in enumerate(paths):
@@ -132,10 +133,16 @@ class Recogniser:
         out: folder of the annotated copies, None for none.
         inputs: files that no copy may replace.
         privacy: makes the pictures that are copied, if there are rules of privacy.
+        region: what the model looks at, None for all of the picture.
     """
 
     def __init__(
-        self, model: Model, out: Path | None, inputs: frozenset[Path], privacy: Privacy | None = None
+        self,
+        model: Model,
+        out: Path | None,
+        inputs: frozenset[Path],
+        privacy: Privacy | None = None,
+        region: tuple[float, float, float, float] | None = None,
     ) -> None:
         from edgecam.overlay import Overlay
 
@@ -144,7 +151,7 @@ class Recogniser:
         self._model = model
         self._out = out
         self._privacy = privacy
-        self._overlay = Overlay(status=False)
+        self._overlay = Overlay(status=False, region=region)
         self._taken = set(inputs)
 
     def take(self, path: Path) -> None:

@@ -47,7 +47,12 @@ def run(loaded: Loaded) -> int:
     crowded = sys.stdout.isatty() and any(text.startswith("jsonl:-") for text in settings.sinks)
     with console.progress("frames") as advance:
         report = build.run(settings, console.line, None if crowded else advance, again, loaded)
-    counts = {"dropped": report.dropped, "broken": report.broken, "lost": report.lost}
+    counts = {
+        "still": report.still,
+        "dropped": report.dropped,
+        "broken": report.broken,
+        "lost": report.lost,
+    }
     extra = "".join(f", {number} {name}" for name, number in counts.items() if number)
     console.line(f"{report.reason}: {report.frames} frames, {report.fps:.1f} a second{extra}")
     for failure in report.failures:

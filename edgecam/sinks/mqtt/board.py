@@ -26,6 +26,7 @@ _FIGURES = (
         "inference_ms",
         "age_ms",
         "frames",
+        "still",
         "dropped",
         "broken",
         "lost",

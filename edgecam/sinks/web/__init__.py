@@ -143,7 +143,11 @@ class _Running:
                 raw,
                 folder,
                 SceneApi(
-                    context.scene, context.editing if options["edit"] else None, context.live, context.labels
+                    context.scene,
+                    context.editing if options["edit"] else None,
+                    context.live,
+                    context.labels,
+                    context.region,
                 ),
                 Recordings(context.folders),
                 Films(context.films),

@@ -30,14 +30,21 @@ class SceneApi:
 
     Args:
         scene: zones and lines of the run.
+        region: the part of the picture that the model looks at, None for all of it.
         editing: changes the settings file; None where that is not allowed.
         live: the source is live, so that new settings are taken at once.
         labels: of the model, that rules may ask for.
     """
 
     def __init__(
-        self, scene: Scene, editing: Editing | None, live: bool, labels: tuple[str, ...] = ()
+        self,
+        scene: Scene,
+        editing: Editing | None,
+        live: bool,
+        labels: tuple[str, ...] = (),
+        region: tuple[float, float, float, float] | None = None,
     ) -> None:
+        self._region = region
         self._scene = scene
         self._editing = editing
         self._live = live
@@ -56,6 +63,7 @@ class SceneApi:
             "zones": ZONES.plain(self._scene.zones),
             "lines": LINES.plain(self._scene.lines),
             "rules": rules,
+            "region": self._region,
             "editable": self._editing is not None and _is_admin(request),
         }
         return JSONResponse(body, headers=_NO_STORE)

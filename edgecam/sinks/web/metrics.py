@@ -113,6 +113,7 @@ def _of_run(status: Status) -> Iterator[Metric]:
     yield _gauge("edgecam_camera_fps", "Frames a second from the source.", status.camera_fps)
     yield _gauge("edgecam_inference_fps", "Results a second.", status.inference_fps)
     yield _counter("edgecam_frames", "Results made.", status.frames)
+    yield _counter("edgecam_still", "Of them, those that needed no inference.", status.still)
     yield _counter("edgecam_broken", "Pictures that could not be decoded.", status.broken)
     yield _counter("edgecam_lost", "How often the source was lost.", status.lost)
     yield _gauge("edgecam_steps_down", "Steps that the governor has taken.", status.steps_down)

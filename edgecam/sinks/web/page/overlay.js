@@ -3,7 +3,7 @@ import { $, color } from "./dom.js";
 import { passes } from "./filter.js";
 import { arrowPoints } from "./shapes.js";
 
-export const scene = { zones: [], lines: [], rules: [] };
+export const scene = { zones: [], lines: [], rules: [], region: null };
 
 const layer = $("overlay");
 const pen = layer.getContext("2d");
@@ -43,6 +43,7 @@ export function drawOverlay(canvas, record) {
   pen.textBaseline = "middle";
   pen.lineJoin = "round";
   const tools = { place, size, line: size / 7 };
+  drawRegion(tools);
   if (!document.body.dataset.editing) drawScene(tools, record.counts || {}); // they are in hand there
   drawDetections(tools, (record.detections || []).filter(passes), place.width / record.size[0]);
   drawClasses(tools, (record.classes || []).filter(passes));
@@ -107,6 +108,16 @@ function countsOf(counts, kind, name, what) {
   const found = scene.rules.filter((rule) => rule[kind] === name && counts[rule.name])
     .map((rule) => counts[rule.name][what] || 0);
   return found.length ? Math.max(...found) : null;
+}
+
+// A thin line around the part that the model looks at.
+function drawRegion(tools) {
+  if (!scene.region) return;
+  const [left, top, right, bottom] = scene.region;
+  const path = new Path2D();
+  path.rect(left * tools.place.width, top * tools.place.height,
+    (right - left) * tools.place.width, (bottom - top) * tools.place.height);
+  stroke(path, "#c8c8c8", 1);
 }
 
 // The same colours as in the picture that the server draws: edgecam.overlay.places.

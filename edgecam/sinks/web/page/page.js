@@ -74,7 +74,7 @@ function show(record) {
   text("device", s.device || "–");
   text("runtime", s.runtime || "–");
   text("size", record.size.join(" × "));
-  text("frames", whole.format(s.frames));
+  text("frames", whole.format(s.frames) + (s.still ? `, ${whole.format(s.still)} still` : ""));
   $("stage").style.setProperty("--ratio", record.size.join(" / "));
   spark(s.inference_ms);
   addSample(record);

@@ -4,6 +4,7 @@
 #   make run ARGS="--help"         anything that `edgecam run` takes
 #   make test                      linter, type checker and every test this machine can run
 #   make test STRICT=1             the same, but a skipped test is a failure (what CI does)
+#   make coverage                  the tests, and how many of the code's lines and branches they run
 #   make test-system               the service on whole systems, with 100 restarts, a camera and aarch64 in QEMU (as root)
 #   make convert-env               the workstation's environment with TensorFlow, in .venv-convert
 #   make mediapipe-env             the environment in which tests ask MediaPipe, in .venv-mediapipe
@@ -17,7 +18,7 @@ ARGS   ?=
 # Several tests wait for real servers more than they compute: a little over one a core.
 JOBS   ?= auto
 
-.PHONY: help run env test test-system lint convert-env mediapipe-env models lock sbom audit clean
+.PHONY: help run env test coverage test-system lint convert-env mediapipe-env models lock sbom audit clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -37,6 +38,9 @@ $(VENV)/.dev-ready: $(VENV)/.run-ready
 
 test: $(VENV)/.dev-ready
 	@$(BIN)/python scripts/check.py $(if $(STRICT),--strict) --jobs $(JOBS)
+
+coverage: $(VENV)/.dev-ready
+	@$(BIN)/python -m scripts.cover --jobs $(JOBS)
 
 test-system: $(VENV)/.dev-ready
 	@EDGECAM_SYSTEM_RESTARTS=100 $(BIN)/python -m pytest -rP -v -m "system or virtual" tests/system
@@ -63,5 +67,5 @@ audit:
 	@$(BIN)/python scripts/audit.py
 
 clean:
-	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

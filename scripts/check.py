@@ -25,6 +25,8 @@ CONVERT_VENV = ROOT / ".venv-convert"
 MEDIAPIPE_VENV = ROOT / ".venv-mediapipe"
 MEDIAPIPE = "mediapipe==1.2.3"
 CONVERT_TESTS = ["tests/converters", "tests/tracking"]
+#: Not those of other environments, nor of virtual machines and whole systems.
+ORDINARY = "not (vm or convert or system or virtual)"
 TFLITE_TESTS = ["tests/engines", "tests/heads"]
 
 
@@ -144,7 +146,7 @@ def main() -> int:
     if not options.lint_only:
         here = Path(sys.executable)
         mediapipe(options.strict, outcome)
-        tests("tests", here, ["-n", options.jobs, "-m", "not (vm or convert or system or virtual)"], outcome)
+        tests("tests", here, ["-n", options.jobs, "-m", ORDINARY], outcome)
         under_tflite_runtime(options.jobs, outcome)
         with_tensorflow(options.strict, outcome)
         # Virtual machines and whole systems want both cores for themselves, so they come last and alone.

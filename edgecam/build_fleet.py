@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from edgecam import build_slots, registry
 from edgecam.config import Settings
 from edgecam.errors import UsageError
-from edgecam.fleet.agent import Agent
-from edgecam.fleet.wire import Tree
 from edgecam.registry import URI
-from edgecam.sinks.mqtt.server import Server, read_server, server_options
-from edgecam.sinks.mqtt.topics import check_base
-from edgecam.slots.check import Rules
-from edgecam.slots.keeper import Keeper
+
+if TYPE_CHECKING:
+    from edgecam.fleet.agent import Agent
+    from edgecam.sinks.mqtt.server import Server
+    from edgecam.slots.keeper import Keeper
 
 SCHEMES = ("mqtt", "mqtts")
 
@@ -29,6 +29,9 @@ def broker(settings: Settings, address: str = "") -> tuple[Server, str]:
     Raises:
         UsageError: none is named, or it cannot be.
     """
+    from edgecam.sinks.mqtt.server import read_server, server_options
+    from edgecam.sinks.mqtt.topics import check_base
+
     address = address or (settings.fleet or "yes")
     if address == "yes":
         sinks = [registry.sink_uri(text) for text in settings.sinks]
@@ -58,6 +61,10 @@ def start(
     """
     if settings.fleet is None or settings.fleet == "no":
         return None
+    from edgecam.fleet.agent import Agent
+    from edgecam.fleet.wire import Tree
+    from edgecam.slots.check import Rules
+
     server, base = broker(settings)
     if keeper is None:
         report("fleet: no commands are taken, since models cannot be changed in this run")

@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgecam import build_model, build_privacy, catalogue, contract, scene
 from edgecam.config import Settings
 from edgecam.contract import ModelSpec
 from edgecam.errors import UsageError
 from edgecam.model import Model
-from edgecam.slots.check import MB
-from edgecam.slots.keeper import Keeper
 from edgecam.slots.store import Store, default_folder
+
+if TYPE_CHECKING:
+    from edgecam.slots.keeper import Keeper
 
 #: What the settings say of a model that is not in a slot: a slot's model says it itself.
 _OF_THE_BASE = {
@@ -39,6 +41,9 @@ def make(
     place = folder(settings)
     if not (settings.slots or settings.fleet or os.environ.get("STATE_DIRECTORY") or place.is_dir()):
         return None
+    from edgecam.slots.check import MB
+    from edgecam.slots.keeper import Keeper
+
     keeper = Keeper(Store(place), settings.model, load, report, int(settings.slot_memory * MB), used)
     return keeper if keeper.open() else None
 

@@ -182,5 +182,25 @@ def test_command_stays_light(argv: list[str]) -> None:
     assert loaded_after(f"from edgecam.cli.app import execute\nassert execute({argv!r}) == 0") == set()
 
 
+def test_a_run_loads_only_what_it_needs(tmp_path: Path) -> None:
+    """Neither the page nor MQTT, fleet and slots, nor what draws text, where nobody asked for them."""
+    out = tmp_path / "out.jsonl"
+    argv = ["run", "synthetic:?frames=2&live=no", "--model", "classify-person", "-s", f"jsonl:{out}"]
+    unwanted = ("PIL", "rich", "uvicorn", "starlette", "paho", "ssl", "sqlite3", "asyncio", "urllib.request")
+    ours = ("edgecam.fleet.agent", "edgecam.slots.keeper", "edgecam.sinks.web", "edgecam.sinks.mqtt")
+    script = f"""
+import sys
+from edgecam.cli.app import execute
+assert execute({argv!r}) == 0
+assert "numpy" in sys.modules
+print(*(m for m in {unwanted + ours!r} if m in sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
+    assert len(out.read_text().splitlines()) == 2
+
+
 def test_loaded_after_sees_what_is_loaded() -> None:
     assert "numpy" in loaded_after("import edgecam.types")

@@ -13,9 +13,10 @@ import logging
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from PIL import ImageFont
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class Face:
 @functools.lru_cache(maxsize=64)
 def load(path: Path, size: int, layout: ImageFont.Layout) -> ImageFont.FreeTypeFont:
     """The font at ``size`` pixels per em."""
+    from PIL import ImageFont
+
     return ImageFont.truetype(str(path), size, layout_engine=layout)
 
 

@@ -1,4 +1,7 @@
-"""A line of text in any script as a small bitmap."""
+"""A line of text in any script as a small bitmap.
+
+Pillow is loaded with the first of them: a run that nobody watches needs none.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ import math
 import threading
 import unicodedata
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image as PilImage
-from PIL import ImageDraw, ImageFont, features
 
 from edgecam.text import arabic, bidi, fonts
 from edgecam.types import Image
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,8 @@ class Line(NamedTuple):
 @functools.cache
 def can_shape() -> bool:
     """Whether Pillow shapes complex scripts here (it needs the system's FriBiDi)."""
+    from PIL import features
+
     return bool(features.check("raqm"))
 
 
@@ -75,6 +81,9 @@ def line(text: str, size: int, max_width: int | None = None) -> Line:
     Returns:
         The ink, 255 where it is full; at least as high as plain Latin, higher where a script needs it.
     """
+    from PIL import Image as PilImage
+    from PIL import ImageDraw
+
     text = clean(text)
     with _lock:
         if max_width is not None:
@@ -119,6 +128,8 @@ def _fit(text: str, size: int, max_width: int) -> str:
 @functools.lru_cache(maxsize=64)
 def _layout(text: str, size: int) -> tuple[list[_Piece], float]:
     """The pieces of a line from left to right, and the width of it all."""
+    from PIL import ImageFont
+
     layout = ImageFont.Layout.RAQM if can_shape() else ImageFont.Layout.BASIC
     pieces: list[_Piece] = []
     x = 0.0

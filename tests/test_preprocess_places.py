@@ -126,6 +126,35 @@ def test_fine_stripes_become_grey_and_not_coarse_stripes(size: tuple[int, int], 
         assert np.abs(tensor[0, 1:-1, 1:-1].astype(int) - 128).max() < 50
 
 
+@pytest.mark.parametrize("odd", [9, 15, 21, 27])
+@pytest.mark.parametrize("across", [False, True], ids=["columns", "rows"])
+def test_no_line_of_an_odd_picture_is_skipped(odd: int, across: bool) -> None:
+    """Halving an odd number of columns leaves one over: what stands in it must show all the same."""
+    preprocess = Preprocessor(PLAIN, tensor_info(*((8, odd // 3) if across else (odd // 3, 8))))
+    for at in range(odd):
+        image = np.zeros((8, odd, 3), np.uint8)
+        image[:, at] = 255
+        tensor, _ = preprocess.from_image(image.swapaxes(0, 1) if across else image)
+        assert tensor.max() > 50, at
+
+
+@pytest.mark.parametrize(
+    ("resize", "frame", "least"),
+    [
+        ("stretch", (1280, 720), (200, 150)),
+        ("letterbox", (1280, 720), (200, 112)),
+        ("letterbox", (720, 1280), (84, 150)),
+        ("crop", (1280, 720), (267, 150)),
+        ("crop", (720, 1280), (200, 356)),
+        ("crop", (100, 75), (200, 150)),
+    ],
+)
+def test_how_many_pixels_a_decoder_must_give(
+    resize: Any, frame: tuple[int, int], least: tuple[int, int]
+) -> None:
+    assert Preprocessor(replace(PLAIN, resize=resize), tensor_info(200, 150)).need(frame) == least
+
+
 def test_a_crop_takes_the_middle() -> None:
     image = np.zeros((100, 300, 3), np.uint8)
     image[:, 100:200] = 255

@@ -36,6 +36,15 @@ def test_the_best_first_and_no_more_than_asked() -> None:
 
 def test_equal_scores_come_in_the_order_of_classes() -> None:
     assert decode([0.25, 0.25, 0.25, 0.25]).class_id.tolist() == [0, 1, 2]
+    many = np.where(np.arange(500) % 3, 0.25, 0.5)
+    assert decode(many, user=HeadOptions(top_k=400)).class_id.tolist() == [
+        *range(0, 500, 3),
+        *[i for i in range(500) if i % 3][:233],
+    ]
+
+
+def test_a_score_that_misses_one_by_a_hair_is_one() -> None:
+    assert decode([1.005, 0.25]).score.tolist() == [1.0, 0.25]
 
 
 def test_softmax_only_where_the_contract_says_so() -> None:

@@ -25,6 +25,11 @@ def test_the_user_comes_before_the_contract_and_the_contract_before_the_default(
     assert (found.threshold, found.top_k, found.iou, found.classes) == (0.9, 7, 0.7, None)
 
 
+def test_what_is_shown_is_the_threshold_before_weaker_results_are_let_through() -> None:
+    found = read.limits(spec("yolov8"), HeadOptions(threshold=0.6, weak=0.5), threshold=0.1, top_k=1)
+    assert (found.threshold, found.shown) == (0.3, 0.6)
+
+
 def test_zero_is_a_wish_too() -> None:
     found = read.limits(spec("yolov8"), HeadOptions(threshold=0.0, iou=0.0), threshold=0.5, top_k=1)
     assert (found.threshold, found.iou) == (0.0, 0.0)
@@ -36,7 +41,7 @@ def test_classes_by_label() -> None:
         spec("yolov8", labels=labels), HeadOptions(classes=("cat", "crane")), threshold=0.5, top_k=1
     )
     assert found.classes is not None and found.classes.tolist() == [0, 2, 3]
-    with pytest.raises(UnknownNameError, match="did you mean 'crane'"):
+    with pytest.raises(UnknownNameError, match=r"\blabel\b.*did you mean 'crane'"):
         read.limits(spec("yolov8", labels=labels), HeadOptions(classes=("cranes",)), threshold=0.5, top_k=1)
     with pytest.raises(UnknownNameError):
         read.limits(spec("yolov8", labels=labels), HeadOptions(classes=("",)), threshold=0.5, top_k=1)
@@ -80,6 +85,12 @@ def test_typed_options() -> None:
             call()
 
 
+def test_a_flag_that_is_none_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ContractError, match="option far is 1") as caught:
+        read.flag({"far": 1}, "far", True)
+    assert caught.value.remedy == "give true or false"
+
+
 def test_outputs_by_name_and_by_index() -> None:
     outputs = [output("a", (1, 2)), output("1", (1, 2)), output("c", (1, 2))]
     assert need_output(spec("x", outputs={"boxes": "c"}), outputs, "boxes") == 2
@@ -88,6 +99,9 @@ def test_outputs_by_name_and_by_index() -> None:
     for roles in ({}, {"boxes": "d"}, {"boxes": "3"}):
         with pytest.raises(ContractError, match="boxes"):
             need_output(spec("x", outputs=roles), outputs, "boxes")
+    with pytest.raises(ContractError) as error:
+        need_output(spec("x"), outputs, "boxes")
+    assert error.value.remedy == "add --output boxes= with one of 0 (a), 1 (1), 2 (c)"
     assert only_output(spec("x"), outputs[:1], "scores") == 0
     with pytest.raises(ContractError):
         only_output(spec("x"), outputs, "scores")
@@ -110,3 +124,13 @@ def test_shapes_and_labels() -> None:
     check_labels(spec("x", labels=("a", "b")), 2)
     with pytest.raises(ContractError, match="2 labels for 3 classes"):
         check_labels(spec("x", labels=("a", "b")), 3)
+
+
+def test_of_equal_scores_the_earlier_box_comes_first_however_many() -> None:
+    n = 200
+    left = np.arange(n, dtype=np.float32)
+    boxes = np.stack([left, left * 0, left + 10, left * 0 + 10], axis=1)
+    score = np.full(n, 0.5, np.float32)
+    score[::7] = 0.75
+    found = to_detections(boxes, score, np.arange(n), SAME, n)
+    assert found.class_id.tolist() == [*range(0, n, 7), *(i for i in range(n) if i % 7)]

@@ -138,6 +138,29 @@ def test_anchors_that_no_model_has_are_refused_before_they_are_made(options: dic
     assert len(str(caught.value)) < 300
 
 
+def test_too_many_anchors_are_counted() -> None:
+    with pytest.raises(ContractError, match="make 1638400 anchors") as caught:
+        make_anchors(
+            {
+                "kind": "ssd",
+                "strides": [1],
+                "scales": [0.5],
+                "reduce_lowest": False,
+                "aspect_ratios": [1, 2, 3],
+            },
+            640,
+            640,
+        )
+    assert caught.value.remedy == "correct them: 1000000 are the most"
+
+
+def test_the_lowest_layer_may_have_all_shapes() -> None:
+    anchors = make_anchors({"kind": "ssd", "strides": [16], "scales": [0.5], "reduce_lowest": False}, 16, 16)
+    shapes = [*((0.5, ratio) for ratio in (1, 2, 1 / 2, 3, 1 / 3)), (np.sqrt(0.5), 1)]
+    expected = [[0.5, 0.5, scale / np.sqrt(ratio), scale * np.sqrt(ratio)] for scale, ratio in shapes]
+    np.testing.assert_allclose(anchors, expected, rtol=1e-6)
+
+
 def test_anchors_of_an_oblong_input() -> None:
     anchors = make_anchors({"kind": "ssd", "strides": [16], "scales": [0.5]}, 64, 32)
     assert len(anchors) == 4 * 2 * 3

@@ -84,6 +84,7 @@ def sink(settings: Path, tmp_path: Path) -> Iterator[WebSink]:
             lambda line: None,
             lambda reason: None,
             scene=loaded.settings.scene,
+            region=(0.5, 0.1, 0.75, 0.95),
             folders=(tmp_path / "kept",),
             editing=editor,
         )
@@ -137,6 +138,25 @@ def test_boxes_lie_on_the_picture_that_they_belong_to(page: Browser) -> None:
     assert len(numbers) > 3
     assert drawn(page) > 1000
     assert page.text("#drawn") == "in this browser"
+
+
+def test_a_thin_line_goes_around_what_the_model_looks_at(page: Browser) -> None:
+    """Under the boxes, in the middle of the picture, and nowhere beside."""
+    script = (
+        "return import('./overlay.js').then(({ placeOf }) => {"
+        " const layer = document.getElementById('overlay'), picture = document.getElementById('picture');"
+        " const place = placeOf(picture), ratio = layer.width / layer.clientWidth;"
+        " const row = Math.round((place.y + place.height * 0.9) * ratio);"
+        " const data = layer.getContext('2d').getImageData(0, row, layer.width, 1).data, found = [];"
+        " for (let i = 0; i < data.length; i += 4)"
+        "  if (data[i + 3] > 200 && data[i] > 150 && data[i] === data[i + 2])"
+        "   found.push((i / 4 / ratio - place.x) / place.width);"
+        " return found; })"
+    )
+    page.wait("a line", lambda: page.run(script))
+    found = page.run(script)
+    assert min(found) == pytest.approx(0.5, abs=0.01) and max(found) == pytest.approx(0.75, abs=0.01)
+    assert len(found) <= 8
 
 
 def test_a_privacy_rule_has_the_server_draw(page: Browser, feed: Feed) -> None:

@@ -31,7 +31,7 @@ from tests.faults.test_streams import MODEL, faults
 from tests.faults.watched import Held, Watched, children, held
 from tests.helpers.http_camera import HttpCamera, Request
 
-EVERY = 10.0
+TELL = 60.0  # seconds from one line of what it holds to the next
 ALLOWED = Held(files=4, threads=2, children=0, memory=15)  # growth from the second to the last tenth
 
 
@@ -103,8 +103,8 @@ class Faults:
         shutil.rmtree(self.kept, ignore_errors=True)
 
 
-def soak(minutes: float, seed: int) -> tuple[list[Held], Counter[str], dict[str, object]]:
-    """What the run held every :data:`EVERY` seconds, the faults made, its last status."""
+def soak(minutes: float, seed: int, every: float) -> tuple[list[Held], Counter[str], dict[str, object]]:
+    """What the run held after each fault, the faults made, its last status."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         library = folder / "libstandin.so"
@@ -124,16 +124,21 @@ def soak(minutes: float, seed: int) -> tuple[list[Held], Counter[str], dict[str,
             address = urllib.parse.urlsplit(watched.url)
             making.run, making.page = run, (str(address.hostname), int(address.port or 80))
             seen: list[Held] = []
-            end = time.monotonic() + minutes * 60
+            told = time.monotonic()
+            end = told + minutes * 60
             while time.monotonic() < end:
-                due = time.monotonic() + EVERY
+                due = time.monotonic() + every
                 making.one()
                 time.sleep(max(0.0, due - time.monotonic()))
+                if run.process.poll() is not None:
+                    raise SystemExit(f"it ended with {run.process.returncode}:\n" + "\n".join(run.err[-20:]))
                 seen.append(held(run.process.pid))
-                if len(seen) % 30 == 0:
-                    print(f"{len(seen) * EVERY / 60:.0f} min {seen[-1]}", file=sys.stderr, flush=True)
+                if time.monotonic() >= told + TELL:
+                    told = time.monotonic()
+                    left = (end - told) / 60
+                    print(f"{minutes - left:.0f} min {seen[-1]}", file=sys.stderr, flush=True)
             making.frozen.clear()
-            watched.state("running")
+            watched.results_go_on()  # maybe without the accelerator: it is tried again after ten minutes by now
             status = watched.status()
             assert run.end(signal.SIGTERM) == 0
             return seen, making.counts, status
@@ -143,8 +148,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=float, default=10, help="seconds from one fault to the next")
     options = parser.parse_args()
-    seen, counts, status = soak(options.minutes, options.seed)
+    seen, counts, status = soak(options.minutes, options.seed, options.every)
     print(
         f"{options.minutes:g} minutes, {status['frames']} results, {status['broken']} broken pictures skipped"
     )

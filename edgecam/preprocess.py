@@ -60,7 +60,7 @@ class Preprocessor:
 
     def __init__(self, spec: ModelSpec, info: TensorInfo, region: Region | None = None) -> None:
         check_input(spec, info)
-        self._region = region
+        self._info, self._region = info, region
         _, self._height, self._width, channels = info.shape
         self._spec = spec
         self._pad = _pad_value(spec)
@@ -76,6 +76,7 @@ class Preprocessor:
             self._ordered if spec.color == "rgb" else np.empty((self._height, self._width, 3), np.uint8)
         )
         self._planned: tuple[tuple[int, int], _Plan] | None = None
+        self._twin: Preprocessor | None = None
 
     def __call__(self, frame: Frame) -> tuple[Array, Geometry]:
         """One frame as input tensor.
@@ -87,8 +88,18 @@ class Preprocessor:
         Raises:
             FrameError: the frame's JPEG is broken.
         """
+        if frame.ready is not None and frame.ready[0] is self:
+            return frame.ready[1], frame.ready[2]
         plan = self._plan(frame.size)
         return self._run(frame.pixels(*plan.need), frame.size, plan)
+
+    def ahead(self, frame: Frame) -> None:
+        """Do now what a call with this frame would do later, on one other thread with time. Same errors."""
+        if self._twin is None:
+            self._twin = Preprocessor(self._spec, self._info, self._region)
+        frame.prepare(*self.need(frame.size))
+        tensor, geometry = self._twin(frame)
+        frame.ready = (self, tensor.copy(), geometry)
 
     def from_image(self, rgb: Image) -> tuple[Array, Geometry]:
         """The same for bare pixels, RGB uint8 (H, W, 3)."""

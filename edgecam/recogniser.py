@@ -116,12 +116,16 @@ class Recogniser:
         return Seen(frame, found, events, self._analysis.counts, fresh)
 
     def prepare(self, frame: Frame) -> None:
-        """Decode a frame that is looked at later as far as the model needs it. For any thread.
+        """Make a frame that is looked at later ready for the model. For one thread, which may be another.
 
         Raises:
             FrameError: the frame's JPEG is broken.
         """
-        if self.privacy is None or not self.privacy.hides:
+        if self.privacy is not None and self.privacy.hides:
+            return
+        if self._gate is None:
+            self.model.preprocessor.ahead(frame)
+        else:  # it may not come to the model
             frame.prepare(*self.model.preprocessor.need(frame.size))
 
     def idle(self) -> list[Event]:

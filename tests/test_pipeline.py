@@ -48,6 +48,9 @@ class ToyPreprocessor:
     def need(self, frame: tuple[int, int]) -> tuple[int, int]:
         return 4, 4
 
+    def ahead(self, frame: Frame) -> None:
+        frame.prepare(4, 4)
+
     def __call__(self, frame: Frame) -> tuple[Any, Geometry]:
         return frame.pixels(4, 4)[None], Geometry(frame.size, (4, 4), (1, 1), (0, 0))
 
@@ -204,10 +207,12 @@ def test_max_frames_and_duration_bound_a_run() -> None:
     report = make(ListSource([frame(i) for i in range(9)]), options=PipelineOptions(max_frames=4)).run()
     assert report.frames == 4 and report.reason == "4 frames done"
     forever = threading.Event()
-    source = ListSource([lambda: forever.wait(10)], live=True)
+    source = ListSource([lambda: forever.wait(60)], live=True)
     pipeline = make(source, options=PipelineOptions(duration=0.3))
-    threading.Timer(1.0, forever.set).start()
-    assert pipeline.run().reason == "0.3 s are over"
+    try:
+        assert pipeline.run().reason == "0.3 s are over"
+    finally:
+        forever.set()
 
 
 def test_a_sink_can_end_the_run() -> None:

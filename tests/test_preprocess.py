@@ -75,6 +75,22 @@ def test_a_frame_and_its_pixels_give_the_same_tensor() -> None:
     assert geometry.frame == (320, 200) and geometry.input == (96, 96)
 
 
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "crop"])
+def test_what_was_made_ahead_is_taken_and_stays(resize: Any) -> None:
+    """Several frames may be made ahead; each keeps its own tensor, and only for who made it."""
+    frames = [Frame(n, noise(40, 30 + n)) for n in range(3)]
+    first, second = (Preprocessor(replace(PLAIN, resize=resize), tensor_info(24, 24)) for _ in range(2))
+    wanted = [second(frame)[0].copy() for frame in frames]
+    for frame in frames:
+        first.ahead(frame)
+    second.from_image(frames[0].image)
+    for frame, tensor in zip(frames, wanted, strict=True):
+        assert frame.ready is not None and first(frame)[0] is frame.ready[1]
+        assert np.array_equal(first(frame)[0], tensor) and first(frame)[1] == second(frame)[1]
+        assert np.array_equal(second(frame)[0], tensor) and second(frame)[0] is not frame.ready[1]
+        assert frame.derived(lambda frame=frame: frame.image).ready is None  # type: ignore[misc]
+
+
 def test_a_view_with_strides_is_taken_like_its_copy() -> None:
     image = noise(200, 100)[::2, ::-1]
     preprocess = Preprocessor(PLAIN, tensor_info(48, 48))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecam.types.arrays import Image
+from edgecam.types.arrays import Array, Image
+from edgecam.types.results import Geometry
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class Frame:
 
     Attributes:
         encoded: the whole picture as JPEG bytes once somebody encoded it (:func:`edgecam.jpeg.of`), or None.
+        ready: the input tensor and its geometry, and who made it, if it was made ahead
+            (:meth:`edgecam.preprocess.Preprocessor.ahead`), or None.
     """
 
     __slots__ = (
@@ -57,6 +60,7 @@ class Frame:
         "jpeg",
         "media_time",
         "name",
+        "ready",
         "seq",
         "source",
         "times",
@@ -94,6 +98,7 @@ class Frame:
         self.times = Times(captured=now if captured is None else captured)
         self.wall = time.time() - (now - self.times.captured)
         self.encoded: bytes | None = None
+        self.ready: tuple[object, Array, Geometry] | None = None
         self._image = image
         self._decode = decode
         self._make: Callable[[], Image] | None = None
@@ -108,7 +113,7 @@ class Frame:
         new = Frame.__new__(Frame)
         for name in ("seq", "source", "media_time", "name", "times", "wall", "width", "height"):
             setattr(new, name, getattr(self, name))
-        new.jpeg = new.encoded = new._image = new._decode = new._reduced = None
+        new.jpeg = new.encoded = new.ready = new._image = new._decode = new._reduced = None
         new._make = make
         new._lock = threading.Lock()
         return new

@@ -138,7 +138,7 @@ def soak(minutes: float, seed: int, every: float) -> tuple[list[Held], Counter[s
                     left = (end - told) / 60
                     print(f"{minutes - left:.0f} min {seen[-1]}", file=sys.stderr, flush=True)
             making.frozen.clear()
-            watched.results_go_on()  # maybe without the accelerator: it is tried again after ten minutes by now
+            watched.results_go_on()  # by now the accelerator is tried again after ten minutes only
             status = watched.status()
             assert run.end(signal.SIGTERM) == 0
             return seen, making.counts, status

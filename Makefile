@@ -67,5 +67,5 @@ audit:
 	@$(BIN)/python scripts/audit.py
 
 clean:
-	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* mutants
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -38,19 +38,21 @@ def photographs(size: tuple[int, int] = (1280, 720), count: int = PICTURES) -> l
 
 
 class Camera:
-    """Pictures as Motion JPEG at ``url``; every client gets them from number 0 on. A context manager.
+    """Pictures as Motion JPEG at ``url``. A context manager.
 
     Args:
         made: what it sends, again and again.
         fps: pictures a second.
+        shared: every client gets the same picture at the same time; else each gets them from number 0 on, and
+            only one at a time may ask when they were sent.
     """
 
-    def __init__(self, made: Sequence[bytes], fps: float) -> None:
+    def __init__(self, made: Sequence[bytes], fps: float, *, shared: bool = False) -> None:
         fork = multiprocessing.get_context("fork")
         self._count = len(made)
         self._sent = fork.Array("d", self._count, lock=False)
         port = fork.Value("i", 0)
-        self._process = fork.Process(target=_serve, args=(made, fps, port, self._sent), daemon=True)
+        self._process = fork.Process(target=_serve, args=(made, fps, shared, port, self._sent), daemon=True)
         self._process.start()
         while not port.value:
             time.sleep(0.01)
@@ -68,15 +70,18 @@ class Camera:
         self._process.join()
 
 
-def _serve(made: Sequence[bytes], fps: float, port: Any, sent: Any) -> None:
+def _serve(made: Sequence[bytes], fps: float, shared: bool, port: Any, sent: Any) -> None:
+    zero = time.monotonic()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         port.value = server.getsockname()[1]
         while True:
             client, _ = server.accept()
-            threading.Thread(target=_stream, args=(client, made, fps, sent), daemon=True).start()
+            threading.Thread(
+                target=_stream, args=(client, made, fps, zero if shared else 0.0, sent), daemon=True
+            ).start()
 
 
-def _stream(client: socket.socket, made: Sequence[bytes], fps: float, sent: Any) -> None:
+def _stream(client: socket.socket, made: Sequence[bytes], fps: float, zero: float, sent: Any) -> None:
     with client:
         client.recv(65536)
         try:
@@ -84,9 +89,13 @@ def _stream(client: socket.socket, made: Sequence[bytes], fps: float, sent: Any)
                 b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
             )
             due, number = time.monotonic(), 0
+            if zero:
+                number = int((due - zero) * fps) + 1
+                due = zero + number / fps
+                time.sleep(max(0.0, due - time.monotonic()))
             while True:
                 data = made[number % len(made)]
-                sent[number % len(made)] = time.monotonic()
+                sent[number % len(made)] = due if zero else time.monotonic()
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
                 client.sendall(head.encode() + data + b"\r\n")
                 number += 1

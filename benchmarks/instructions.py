@@ -1,7 +1,7 @@
 """Instructions a frame of the whole command, counted by valgrind, which other work on the machine does not
 touch.
 
-    python benchmarks/instructions.py [--frames 10] [--out FOLDER]
+    python benchmarks/instructions.py [--frames 10] [--cases NAME...] [--out FOLDER]
 
 `edgecam run` on a 1280x720 Motion JPEG file, one thread, results to a file: a run of N frames and one of 3
 N under callgrind; the difference is what 2 N frames take, start-up not counted. By library: what Python and
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +89,15 @@ def count(flags: list[str], film: Path, frames: int) -> Counter[str]:
     return by_library(out.read_text())
 
 
-def measure(frames: int) -> dict[str, Any]:
+def measure(frames: int, cases: Sequence[str]) -> dict[str, Any]:
     if shutil.which("valgrind") is None:
         raise SystemExit("valgrind is not installed: apt install valgrind")
     made, found = photographs(count=30), {}
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "film.mjpeg"
         film.write_bytes(b"".join(made))
-        for name, flags in CASES.items():
+        for name in cases:
+            flags = CASES[name]
             if str(TINY) in flags and not TINY.exists():
                 continue
             short, long = (count(flags, film, number) for number in (frames, 3 * frames))
@@ -127,8 +129,9 @@ def draw(figures: dict[str, Any]) -> str:
 def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--cases", nargs="*", choices=list(CASES), default=list(CASES))
     options = parser.parse_args()
-    report.run("instructions", options, lambda: measure(options.frames), table, draw)
+    report.run("instructions", options, lambda: measure(options.frames, options.cases), table, draw)
 
 
 if __name__ == "__main__":

@@ -64,14 +64,10 @@ def check() -> None:
     kernel.need({"qemu-system-x86_64": "qemu-system-x86"})
 
 
-def run(command: Sequence[str], timeout: float = 900, clock: int | None = None) -> Outcome:
+def run(command: Sequence[str], timeout: float = 900) -> Outcome:
     """Boot, run one command as root in the repository's folder, power off.
 
     The command sees every file of this machine, read-only; it may write below $TMPDIR.
-
-    Args:
-        clock: its clock counts instructions, each 2**clock nanoseconds: how long something takes in it then
-            does not depend on how busy this machine is. Without it its clock is this machine's.
     """
     check()
     parts = kernel.fetch(MODULES)
@@ -87,9 +83,6 @@ def run(command: Sequence[str], timeout: float = 900, clock: int | None = None) 
             "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
             "-serial", f"file:{console}", "-serial", f"file:{output}",
         ]  # fmt: skip
-        if clock is not None:
-            qemu[qemu.index("-accel") + 1] = "tcg,thread=single"
-            qemu += ["-icount", f"shift={clock},sleep=off"]
         try:
             subprocess.run(qemu, stdin=subprocess.DEVNULL, check=True, capture_output=True, timeout=timeout)
         except subprocess.TimeoutExpired:

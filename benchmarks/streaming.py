@@ -1,12 +1,12 @@
 """Serving one camera to a browser: edgecam beside Motion and µStreamer.
 
-    python benchmarks/streaming.py [--seconds 10] [--vm] [--out FOLDER]
+    python benchmarks/streaming.py [--seconds 10] [--where here emulated] [--out FOLDER]
 
 A camera sends numbered 1280x720 Motion JPEG, one viewer at a time reads what each program makes of it. On
 this machine the camera comes over HTTP, 30 pictures a second, which edgecam and Motion can read. µStreamer
-reads cameras of the kernel only: with ``--vm`` all are compared in the tests' virtual machine too (see
-`tests/vm`), on a USB webcam of 5 pictures a second. It is emulated, so its times say what is more and what
-is less, not what a board would show: read the ratios.
+reads cameras of the kernel only: with ``--where here emulated`` all are compared in the tests' virtual
+machine too (see `tests/vm`), on a USB webcam of 5 pictures a second. It is emulated, so its times say what
+is more and what is less, not what a board would show: read the ratios.
 
 µStreamer hands the camera's JPEG on; Motion decodes every picture, looks for motion and encodes it anew;
 edgecam does either, here without a network (``--engine fake``) and with a bundled model. Programs come from
@@ -229,11 +229,11 @@ def emulated(seconds: float) -> dict[str, Any]:
     raise SystemExit(f"the virtual machine gave no figures:\n{outcome.output[-2000:]}")
 
 
-def measure(seconds: float, vm: bool) -> dict[str, Any]:
-    found = {"here": here(seconds)}
-    if vm:
-        found["emulated"] = emulated(seconds)
-    return {"places": found, "seconds": seconds}
+PLACES = {"here": here, "emulated": emulated}
+
+
+def measure(seconds: float, places: list[str]) -> dict[str, Any]:
+    return {"places": {place: PLACES[place](seconds) for place in places}, "seconds": seconds}
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -272,13 +272,13 @@ def draw(figures: dict[str, Any]) -> str:
 def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
-    parser.add_argument("--vm", action="store_true", help="in the virtual machine too")
+    parser.add_argument("--where", nargs="*", choices=list(PLACES), default=["here"])
     parser.add_argument("--guest", action="store_true", help="this is the virtual machine")
     options = parser.parse_args()
     if options.guest:
         guest(options.seconds)
         return
-    report.run("streaming", options, lambda: measure(options.seconds, options.vm), table, draw)
+    report.run("streaming", options, lambda: measure(options.seconds, options.where), table, draw)
 
 
 if __name__ == "__main__":

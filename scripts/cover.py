@@ -47,8 +47,8 @@ class Counts:
 
     @property
     def percent(self) -> float:
-        """Of lines; 100 where there are none."""
-        return 100 * self.run / self.lines if self.lines else 100.0
+        """Of lines; 0 where there are none."""
+        return 100 * self.run / self.lines if self.lines else 0.0
 
     def __str__(self) -> str:
         branches = f"{100 * self.taken / self.branches:.1f} %" if self.branches else "-"
@@ -102,13 +102,13 @@ def report(files: dict[str, dict[str, Any]]) -> int:
         for name, summary in files.items():
             if Path(name).parts[0] == package:
                 counts.add(summary)
-        print(f"{package:10} {counts}")
+        print(f"{package:10} {counts if counts.lines else 'no test imported it'}")
         code = 3 if counts.percent < LEAST else code
     low = []
     for name, summary in files.items():
         one = Counts()
         one.add(summary)
-        if one.percent < LOW:
+        if one.lines and one.percent < LOW:
             low.append((one.percent, f"  {name}: {one}"))
     if low:
         print(f"files of which fewer than {LOW:.0f} % were run:")

@@ -2,11 +2,11 @@
 
     python benchmarks/streaming.py [--seconds 10] [--where here emulated] [--out FOLDER]
 
-A camera sends numbered 1280x720 Motion JPEG, one viewer at a time reads what each program makes of it. On
-this machine the camera comes over HTTP, 30 pictures a second, which edgecam and Motion can read. µStreamer
-reads cameras of the kernel only: with ``--where here emulated`` all are compared in the tests' virtual
-machine too (see `tests/vm`), on a USB webcam of 5 pictures a second. It is emulated, so its times say what
-is more and what is less, not what a board would show: read the ratios.
+A camera sends numbered Motion JPEG, one viewer at a time reads what each program makes of it. On this
+machine the camera comes over HTTP, 30 pictures of 1280x720 a second, which edgecam and Motion can read.
+µStreamer reads cameras of the kernel only: with ``--where here emulated`` all are compared in the tests'
+virtual machine too (see `tests/vm`), on a USB webcam of 640x480, 5 pictures a second. It is emulated, so
+its times say what is more and what is less, not what a board would show: read the ratios.
 
 µStreamer hands the camera's JPEG on; Motion decodes every picture, looks for motion and encodes it anew;
 edgecam does either, here without a network (``--engine fake``) and with a bundled model. Programs come from
@@ -37,7 +37,8 @@ import report
 from camera import Camera, numbered
 
 ROOT = Path(__file__).resolve().parents[1]
-SIZE, LIVE_FPS, WEBCAM_FPS = (1280, 720), 30, 5
+LIVE, WEBCAM = ((1280, 720), 30), ((640, 480), 5)  # sizes, and pictures a second
+PATIENCE = 300  # seconds for a first picture: the virtual machine is slow
 MARK = "streaming-figures "
 MOTION = """
 daemon off
@@ -69,17 +70,17 @@ class Server:
 def servers(source: str, folder: Path) -> list[Server]:
     """All that can read a source: an address, or a camera of the kernel."""
     http = source.startswith("http")
-    fps = LIVE_FPS if http else WEBCAM_FPS
-    device = source if http else f"camera:{source}?size={SIZE[0]}x{SIZE[1]}&fps={fps}"
+    (width, height), fps = LIVE if http else WEBCAM
+    device = source if http else f"camera:{source}?size={width}x{height}&fps={fps}"
     edgecam = [sys.executable, "-m", "edgecam", "run", device, "--no-status-line"]
     edgecam += ["--sink", "web:8081"]
     config = folder / "motion.conf"
     words = (
         f"netcam_url {source.replace('http:', 'mjpeg:')}" if http else f"videodevice {source}\nv4l2_palette 8"
     )
-    config.write_text(MOTION.format(source=words, width=SIZE[0], height=SIZE[1], fps=fps))
+    config.write_text(MOTION.format(source=words, width=width, height=height, fps=fps))
     relay = ["ustreamer", "--device", source, "--format", "MJPEG", "--encoder", "HW", "--port", "8083"]
-    relay += ["--resolution", f"{SIZE[0]}x{SIZE[1]}", "--desired-fps", str(fps)]
+    relay += ["--resolution", f"{width}x{height}", "--desired-fps", str(fps)]
     bare, model = [*edgecam, "--engine", "fake"], [*edgecam, "--model", "classify-person"]
     live, drawn = "http://127.0.0.1:8081/live", "http://127.0.0.1:8081/stream.mjpg"
     found = [] if http else [Server("µStreamer", relay, "http://127.0.0.1:8083/stream")]
@@ -160,7 +161,7 @@ def watch(server: Server, sent: Callable[[int], float], seconds: float, log: Pat
         viewer = Watcher(server.url, sent)
         try:
             while len(viewer.ages) < 3:
-                if running.poll() is not None or time.monotonic() - began > 120:
+                if running.poll() is not None or time.monotonic() - began > PATIENCE:
                     return log.read_text("utf-8", "replace").strip()[-300:]
                 time.sleep(0.05)
             time.sleep(3)
@@ -183,10 +184,10 @@ def guest(seconds: float) -> None:
     from edgecam import cameras
     from tests.vm.webcam import NAME, Webcam
 
-    made, sent = numbered(SIZE, 64), dict[int, float]()
+    made, sent = numbered(WEBCAM[0], 64), dict[int, float]()
 
     def picture(kind: str, size: tuple[int, int], number: int) -> bytes:
-        if (kind, size) != ("MJPG", SIZE):  # not what was asked for: nothing that could be measured
+        if (kind, size) != ("MJPG", WEBCAM[0]):  # not what was asked for: nothing that could be measured
             return bytes(2 * size[0] * size[1])
         sent[number % len(made)] = time.monotonic()
         return made[number % len(made)]
@@ -209,7 +210,7 @@ def guest(seconds: float) -> None:
 def here(seconds: float) -> dict[str, Any]:
     """On this machine, from a camera over HTTP."""
     found = {}
-    with tempfile.TemporaryDirectory() as folder, Camera(numbered(SIZE), LIVE_FPS, shared=True) as camera:
+    with tempfile.TemporaryDirectory() as folder, Camera(numbered(LIVE[0]), LIVE[1], shared=True) as camera:
         for server in servers(camera.url, Path(folder)):
             found[server.name] = watch(server, camera.sent, seconds, Path(folder) / "log")
             print(server.name, found[server.name], file=sys.stderr, flush=True)

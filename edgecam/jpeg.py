@@ -29,10 +29,9 @@ def size(data: bytes) -> tuple[int, int]:
         height, width = decode(data).shape[:2]
         return width, height
     try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        return _header(data)[0]
     except ValueError as error:
         raise FrameError(f"not a JPEG picture ({error})") from error
-    return width, height
 
 
 def is_colour(data: bytes) -> bool:
@@ -40,9 +39,20 @@ def is_colour(data: bytes) -> bool:
     if simplejpeg is None:
         return False
     try:
-        return simplejpeg.decode_jpeg_header(data)[2] in ("YCbCr", "RGB")
+        return _header(data)[1] in ("YCbCr", "RGB")
     except ValueError:
         return False
+
+
+def _header(data: bytes) -> tuple[tuple[int, int], str]:
+    """(width, height) and the colour space; ValueError if it is no JPEG."""
+    try:
+        height, width, colour, _ = simplejpeg.decode_jpeg_header(data)
+    except KeyError:
+        # 4:4:1, which the library decodes but has no name for, and rare enough to be decoded twice.
+        height, width = simplejpeg.decode_jpeg(data, strict=False).shape[:2]
+        colour = "YCbCr"
+    return (width, height), colour
 
 
 def decode(data: bytes, min_width: int = 0, min_height: int = 0, *, strict: bool = True) -> Image:

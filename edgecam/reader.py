@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from edgecam.errors import EdgecamError, SourceError
+from edgecam.errors import EdgecamError, SourceError, SourceLostError
 from edgecam.sources.base import Source
 from edgecam.types import Frame, State
 
@@ -144,11 +144,19 @@ class Reader:
                     if frame is None:
                         return
                     self._outlet.deliver(self, frame)
-            except SourceError as error:
+            except Exception as problem:
+                error = self._loss(problem)
                 if self._exit_on_loss or self._stop.is_set():
-                    raise
+                    raise error from problem
                 self._outlet.say(self, "waiting", str(error), lost=True)
                 opens = self._reopen()
+
+    def _loss(self, problem: Exception) -> EdgecamError:
+        """Why a camera was lost. Whatever its bytes lead to, a camera that runs for a year is tried again."""
+        if isinstance(problem, EdgecamError):
+            return problem
+        log.debug("%s", self.source.name, exc_info=problem)
+        return SourceLostError(f"{self.source.name}: {type(problem).__name__}: {problem}")
 
     def _open_first(self) -> bool:
         try:

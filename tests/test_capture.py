@@ -98,6 +98,26 @@ def test_a_lost_source_comes_back_and_is_counted() -> None:
     capture.stop()
 
 
+def test_what_nobody_thought_of_loses_a_camera_and_does_not_end_the_run() -> None:
+    source = ScriptedSource([0, KeyError(6), 1], live=True)
+    capture = Capture(source)
+    said: list[str] = []
+    source.close = lambda: said.append(capture.status.message)  # type: ignore[method-assign]
+    capture.start()
+    capture._reader.thread.join(5)
+    assert capture.error is None and capture.lost == 1 and len(source.opens) == 2
+    assert said[0] == "scripted: KeyError: 6"
+    frame = capture.slot.take(0)
+    assert frame is not None and frame.seq == 1
+
+
+def test_what_nobody_thought_of_ends_a_run_that_wants_that() -> None:
+    capture = Capture(ScriptedSource([0, KeyError(6)], live=True), exit_on_loss=True)
+    capture.start()
+    capture._reader.thread.join(5)
+    assert isinstance(capture.error, SourceLostError) and str(capture.error) == "scripted: KeyError: 6"
+
+
 def test_reopening_goes_on_until_it_works() -> None:
     source = ScriptedSource([0, SourceLostError("gone"), 1], live=True)
     capture = Capture(source)
@@ -132,8 +152,8 @@ def test_exit_on_loss_hands_the_error_on() -> None:
     assert capture.lost == 0
 
 
-def test_a_bug_in_a_source_ends_the_run_with_a_line_not_a_dead_thread() -> None:
-    capture = Capture(ScriptedSource([0, ZeroDivisionError("oops")], live=True))
+def test_a_bug_in_the_source_of_a_file_ends_the_run_with_a_line_not_a_dead_thread() -> None:
+    capture = Capture(ScriptedSource([ZeroDivisionError("oops")], live=False))
     capture.start()
     capture._reader.thread.join(5)
     assert capture.ended

@@ -79,3 +79,30 @@ def test_stray_bytes_between_markers_are_forgiven() -> None:
     with pytest.raises(FrameError):
         jpeg.decode(stray)
     assert mjpeg.decode(stray).shape == (48, 64, 3)
+
+
+@given(st.integers(0, 255), st.sampled_from((0, 1, 2)))
+def test_any_subsampling_is_a_picture_or_a_broken_one(factors: int, component: int) -> None:
+    """Each component says in one byte how much finer it is sampled, across and down."""
+    data = bytearray(picture())
+    data[data.find(b"\xff\xc0") + 11 + 3 * component] = factors
+    mended, size = mjpeg.mend(bytes(data))
+    for asked in (
+        lambda: jpeg.size(mended),
+        lambda: mjpeg.decode(mended, 16, 12),
+        lambda: jpeg.decode(mended),
+    ):
+        try:
+            found = asked()
+        except FrameError:
+            continue
+        assert found == size or found.shape[2] == 3  # type: ignore[union-attr]
+
+
+def test_subsampling_without_a_name_is_read() -> None:
+    """4:4:1: colours a quarter as high as the picture, as few encoders make them."""
+    data = bytearray(picture(32, 32))
+    at = data.find(b"\xff\xc0")
+    data[at + 11] = 0x14
+    assert jpeg.size(bytes(data)) == (32, 32) and jpeg.is_colour(bytes(data))
+    assert mjpeg.decode(bytes(data), 8, 8).shape == (8, 8, 3)

@@ -32,7 +32,7 @@ TINY = REAL / "mobilenet_v1_0.25_128_quant.tflite"
 FOREIGN = ["--labels", str(REAL / "imagenet_labels.txt"), "--decoder", "classify"]
 #: case -> flags
 CASES = {
-    "without a network": ["--engine", "fake"],
+    "without a network (SSD 300)": ["--engine", "fake"],
     "MobileNetV1 0.25 128": ["--model", str(TINY), *FOREIGN],
 }
 #: What a file's name says of whose it is.

@@ -193,7 +193,7 @@ def test_every_key_is_documented_and_nothing_else() -> None:
         sample,
         packet(state="waiting"),
         Packet(sample.frame, points, ["a"], sample.status),
-        Packet(sample.frame, top, ["a"], sample.status, counts={"a rule": {"events": 1}}),
+        Packet(sample.frame, top, ["a"], sample.status, counts={"a rule": {"events": 1}}, fresh=False),
     ]
     found = set().union(*(keys(json.loads(encode(item))) for item in written))
     assert {key for key in found if not key.startswith("counts.")} == documented

@@ -18,6 +18,7 @@ Options:
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 
 from edgecam.events import Event
@@ -31,7 +32,7 @@ from edgecam.sinks.ring import Ring
 from edgecam.types import Packet
 
 _MOST_EVENTS = 1000  # named beside one film
-_LATE = 5.0  # seconds for which an encoder's last pictures are waited for
+_LATE = 5.0  # seconds of pictures, and on the clock, for which an encoder's last pictures are waited for
 _SLACK = 2.0  # seconds that the ring holds more than asked, for an encoder that comes late
 
 
@@ -64,6 +65,7 @@ class ClipsSink(KeepingSink):
         self._wanted: tuple[float, str] | None = None  # a film is to begin then, of that name
         self._until = 0.0  # the film goes on until then
         self._now = self._pushed = self._coded = 0.0  # newest moment, of a picture, of a coded picture
+        self._behind_since = 0.0  # monotonic seconds: since when a film that is over waits for the encoder
         self._said_short = False
 
     def _open(self, context: SinkContext) -> None:
@@ -106,8 +108,9 @@ class ClipsSink(KeepingSink):
             self._ring.add(unit)
             if self._movie is not None:
                 self._go_on(self._movie, unit)
-            if self._wanted is not None and self._movie is None:
+            if self._wanted is not None and self._movie is None and unit.at >= self._wanted[0]:
                 self._begin(*self._wanted)
+            self._end_if_due()
         if self._ring.cut and not self._said_short:
             self._said_short = True
             assert self._context is not None
@@ -144,9 +147,12 @@ class ClipsSink(KeepingSink):
     def _end_if_due(self) -> None:
         if self._open_events or self._now < self._until:
             return
-        behind = self._coded < min(self._until, self._pushed)
-        if behind and self._now < self._until + _LATE:  # an encoder still holds pictures of it
-            return
+        if self._coded < min(self._until, self._pushed):  # an encoder still holds pictures of it
+            self._behind_since = self._behind_since or time.monotonic()
+            late = self._now >= self._until + _LATE
+            if not late or time.monotonic() < self._behind_since + _LATE:  # a file may run ahead of it
+                return
+        self._behind_since = 0.0
         if self._movie is not None:
             self._finish_movie()
         self._wanted = None

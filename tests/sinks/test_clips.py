@@ -14,7 +14,7 @@ from edgecam.events import Event
 from edgecam.mp4 import Track
 from edgecam.registry import parse_uri
 from edgecam.sinks.clips import ClipsSink
-from edgecam.sinks.coding import Unit
+from edgecam.sinks.coding import Coder, Unit
 from edgecam.sinks.ring import Ring
 from edgecam.types import Packet
 
@@ -135,6 +135,25 @@ def test_pixels_are_coded_once_and_a_film_begins_with_a_key_picture(tmp_path: Pa
     seen = probe(path)
     assert seen["codec"] == codec and seen["pictures"] == len(seen["times"])
     assert seen["seconds"] >= 4  # a key picture comes every 1.2 (MPEG-4) or 3 s (H.264) at this rate
+
+
+def test_an_encoder_that_a_file_runs_ahead_of_loses_no_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All pictures are pushed, the last ones ten seconds after the film's end, before the first is coded."""
+    take, asked = Coder.take, [0]
+
+    def late(self: Coder) -> list[Unit]:
+        asked[0] += 1
+        return take(self) if asked[0] > 250 else []
+
+    monkeypatch.setattr(Coder, "take", late)
+    run(
+        f"clips:{tmp_path}?pre=3s&post=2s&codec=jpeg",
+        packets(26, event(112, "start"), event(114, "end")),
+    )
+    (path,) = files(tmp_path, "*.mp4")
+    assert about(path)["seconds"] == pytest.approx(7, abs=0.3)
 
 
 def test_memory_that_is_too_little_is_said_once_and_kept_to(tmp_path: Path) -> None:

@@ -163,8 +163,10 @@ FIGURES = {
 }
 
 
-def middle(pairs: Any, task: int, key: str) -> float:
-    return float(statistics.median(pair[task][key] for pair in pairs))
+def middle(rounds: Any, task: int, key: str) -> float | None:
+    """The median over the rounds, None where it was not taken."""
+    found = [tasks[task][key] for tasks in rounds if key in tasks[task]]
+    return float(statistics.median(found)) if found else None
 
 
 def works(pairs: Any) -> bool:
@@ -176,7 +178,8 @@ def table(figures: dict[str, Any]) -> str:
     rows = []
     for name, pairs in figures["peers"].items():
         if works(pairs):
-            cells = [f"{middle(pairs, *key):.{digits}f}" for key, (_, digits) in FIGURES.items()]
+            found = [(middle(pairs, *key), digits) for key, (_, digits) in FIGURES.items()]
+            cells = ["" if value is None else f"{value:.{digits}f}" for value, digits in found]
         else:
             cells = [next(found for pair in pairs for found in pair if isinstance(found, str))]
         rows.append([name, *cells])
@@ -192,16 +195,12 @@ def draw(figures: dict[str, Any]) -> str:
         (1, "memory_mb"): "Memory, MB",
         (1, "first_s"): "From the command to the first result, s",
     }
-    return plot.beside(
-        *(
-            plot.bars(
-                title,
-                {name: {"": middle(pairs, *key)} for name, pairs in shown.items()},
-                digits=FIGURES[key][1],
-            )
-            for key, title in wanted.items()
-        )
-    )
+    plots = []
+    for key, title in wanted.items():
+        values = {name: middle(pairs, *key) for name, pairs in shown.items()}
+        groups = {name: {"": value} for name, value in values.items() if value is not None}
+        plots.append(plot.bars(title, groups, digits=FIGURES[key][1]))
+    return plot.beside(*plots)
 
 
 def main() -> None:

@@ -93,7 +93,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 def table(figures: dict[str, Any]) -> str:
     steps = [[name, f"{value:.2f}"] for name, value in figures["steps_s"].items()]
-    packages = [[name, f"{value:.0f}"] for name, value in figures["imports_ms"].items()]
+    packages = [[name, f"{value:.0f}"] for name, value in figures["imports_ms"].items() if value >= 1]
     return "\n\n".join(
         (
             report.markdown(["step", "s"], steps),

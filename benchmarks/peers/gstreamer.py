@@ -27,12 +27,12 @@ from gi.repository import Gst  # noqa: E402
 CAPS = f"video/x-raw,format=RGB,width={SIZE},height={SIZE},pixel-aspect-ratio=1/1"
 LIVE = (
     "souphttpsrc location={source} is-live=true ! multipartdemux ! image/jpeg ! jpegdec"
-    " ! queue leaky=downstream max-size-buffers=1 ! videoconvert ! videoscale ! {caps}"
+    " ! queue leaky=downstream max-size-buffers=1 ! videoconvert ! videoscale add-borders=false ! {caps}"
     " ! appsink name=out sync=false max-buffers=1 drop=true emit-signals=true"
 )
 FILE = (
-    "filesrc location={source} ! jpegparse ! jpegdec ! queue max-size-buffers=4 ! videoconvert ! videoscale"
-    " ! {caps} ! appsink name=out sync=false max-buffers=1 emit-signals=true"
+    "filesrc location={source} ! jpegparse ! jpegdec ! queue max-size-buffers=4 ! videoconvert"
+    " ! videoscale add-borders=false ! {caps} ! appsink name=out sync=false max-buffers=1 emit-signals=true"
 )
 
 

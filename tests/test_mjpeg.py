@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -81,22 +83,20 @@ def test_stray_bytes_between_markers_are_forgiven() -> None:
     assert mjpeg.decode(stray).shape == (48, 64, 3)
 
 
-@given(st.integers(0, 255), st.sampled_from((0, 1, 2)))
-def test_any_subsampling_is_a_picture_or_a_broken_one(factors: int, component: int) -> None:
+@pytest.mark.parametrize("component", [0, 1, 2])
+def test_any_subsampling_is_a_picture_or_a_broken_one(component: int) -> None:
     """Each component says in one byte how much finer it is sampled, across and down."""
-    data = bytearray(picture())
-    data[data.find(b"\xff\xc0") + 11 + 3 * component] = factors
-    mended, size = mjpeg.mend(bytes(data))
-    for asked in (
-        lambda: jpeg.size(mended),
-        lambda: mjpeg.decode(mended, 16, 12),
-        lambda: jpeg.decode(mended),
-    ):
-        try:
-            found = asked()
-        except FrameError:
-            continue
-        assert found == size or found.shape[2] == 3  # type: ignore[union-attr]
+    for factors in range(256):
+        data = bytearray(picture())
+        data[data.find(b"\xff\xc0") + 11 + 3 * component] = factors
+        mended, size = mjpeg.mend(bytes(data))
+        jpeg.is_colour(mended)
+        with contextlib.suppress(FrameError):
+            assert jpeg.size(mended) == size
+        with contextlib.suppress(FrameError):
+            assert mjpeg.decode(mended, 16, 12).shape == (12, 16, 3)
+        with contextlib.suppress(FrameError):
+            assert jpeg.decode(mended).shape == (48, 64, 3)
 
 
 def test_subsampling_without_a_name_is_read() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecam.options import Number, Switch, Text, setting
-from edgecam.values import parse_region
+from edgecam.values import Region, parse_region
 
 MODEL, LOAD = "Model", "Heat and load"
 
@@ -41,6 +41,6 @@ class SpeedSettings:
     )
 
     @property
-    def region_box(self) -> tuple[float, float, float, float] | None:
+    def region_box(self) -> Region | None:
         """(left, top, right, bottom) of ``region`` in parts of the picture, or None."""
         return None if self.region is None else parse_region(self.region)

@@ -22,6 +22,7 @@ from edgecam.sinks.base import Editing, Keeper, Recorder, Sink, SinkContext
 from edgecam.tally import RunReport as RunReport
 from edgecam.tally import Tally
 from edgecam.types import Frame, Image, Packet, Status
+from edgecam.values import Region
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class PipelineOptions:
     duration: float = 0.0
     stall: float = 3.0
     scene: Scene = field(default_factory=Scene)
-    region: tuple[float, float, float, float] | None = None
+    region: Region | None = None
     editing: Editing | None = None
     device_id: str = "edgecam"
     controls: Controls = field(default_factory=Controls)

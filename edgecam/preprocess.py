@@ -11,7 +11,7 @@ frame came as JPEG, its decoder has already reduced it in the DCT domain.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,8 +20,8 @@ from edgecam.contract import ModelSpec, check_input
 from edgecam.errors import ContractError
 from edgecam.quant import pixel_table
 from edgecam.types import Array, Frame, Geometry, Image, TensorInfo
+from edgecam.values import Region
 
-Region: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom in parts of the picture
 DEFAULT_PAD = 114  # the grey that YOLO letterboxes with in training
 
 

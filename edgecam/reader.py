@@ -99,7 +99,7 @@ class Reader:
             self._live() if self.source.live else self._file()
         except EdgecamError as problem:
             error = problem
-        except Exception as problem:
+        except Exception as problem:  # not of the source's making
             log.debug("capture thread", exc_info=True)
             error = SourceError(f"{self.source.name}: {type(problem).__name__}: {problem}")
         finally:
@@ -115,10 +115,20 @@ class Reader:
             self.source = self._call(self._renew)
 
     def _call(self, function: Callable[[], T]) -> T:
-        """Call the source so that others see how long it takes."""
+        """Call the source so that others see how long it takes.
+
+        Raises:
+            EdgecamError: what the source says; an error that nobody thought of is a loss, so that a camera is
+                tried again whatever its bytes lead to.
+        """
         self.began = time.monotonic()
         try:
             return function()
+        except EdgecamError:
+            raise
+        except Exception as problem:
+            log.debug("%s", self.source.name, exc_info=True)
+            raise SourceLostError(f"{self.source.name}: {type(problem).__name__}: {problem}") from problem
         finally:
             self.began = 0.0
             self.pulse += 1
@@ -144,19 +154,11 @@ class Reader:
                     if frame is None:
                         return
                     self._outlet.deliver(self, frame)
-            except Exception as problem:
-                error = self._loss(problem)
+            except SourceError as error:
                 if self._exit_on_loss or self._stop.is_set():
-                    raise error from problem
+                    raise
                 self._outlet.say(self, "waiting", str(error), lost=True)
                 opens = self._reopen()
-
-    def _loss(self, problem: Exception) -> EdgecamError:
-        """Why a camera was lost. Whatever its bytes lead to, a camera that runs for a year is tried again."""
-        if isinstance(problem, EdgecamError):
-            return problem
-        log.debug("%s", self.source.name, exc_info=problem)
-        return SourceLostError(f"{self.source.name}: {type(problem).__name__}: {problem}")
 
     def _open_first(self) -> bool:
         try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from typing import Any, TypeAlias
+
+#: A part of the picture: left, top, right, bottom from 0 to 1.
+Region: TypeAlias = tuple[float, float, float, float]
 
 
 def parse_normalize(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -107,7 +110,7 @@ def check_device(text: str) -> None:
         raise ValueError(f"expected auto, cpu, usb, usb:N, pci or pci:N, got {text!r}")
 
 
-def parse_region(text: str) -> tuple[float, float, float, float]:
+def parse_region(text: str) -> Region:
     """``0.25,0.4 0.75,1`` to (left, top, right, bottom), in parts of the picture.
 
     Raises:

@@ -17,6 +17,7 @@ from edgecam.overlay.places import Places
 from edgecam.overlay.shapes import Rect, Scale
 from edgecam.scene import Scene
 from edgecam.types import Classification, Detections, Image, Packet, Status
+from edgecam.values import Region
 
 _TRACK: Color = (90, 90, 90)  # behind a score's bar
 _REGION: Color = (200, 200, 200)
@@ -39,7 +40,7 @@ class Overlay:
         status: bool = True,
         scores: bool = True,
         scene: Scene | None = None,
-        region: tuple[float, float, float, float] | None = None,
+        region: Region | None = None,
     ) -> None:
         self._region = region
         self._status = status

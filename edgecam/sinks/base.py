@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from edgecam.scene import Scene
 from edgecam.types import Packet
+from edgecam.values import Region
 
 
 class Editing(Protocol):
@@ -69,7 +70,7 @@ class SinkContext:
     report: Callable[[str], None]
     stop: Callable[[str], None]
     scene: Scene = field(default_factory=Scene)
-    region: tuple[float, float, float, float] | None = None
+    region: Region | None = None
     folders: tuple[Path, ...] = ()
     films: tuple[Path, ...] = ()
     editing: Editing | None = None

@@ -19,6 +19,7 @@ from edgecam.config_load import Loaded
 from edgecam.config_privacy import PRIVACY
 from edgecam.errors import EdgecamError, FrameError, SourceError, UsageError
 from edgecam.registry import PICTURE_SUFFIXES
+from edgecam.values import Region
 
 if TYPE_CHECKING:
     from edgecam.pipeline import Model
@@ -142,7 +143,7 @@ class Recogniser:
         out: Path | None,
         inputs: frozenset[Path],
         privacy: Privacy | None = None,
-        region: tuple[float, float, float, float] | None = None,
+        region: Region | None = None,
     ) -> None:
         from edgecam.overlay import Overlay
 

@@ -20,6 +20,7 @@ from edgecam.sinks.base import Editing
 from edgecam.sinks.web.auth import Grant
 from edgecam.sinks.web.body import BodyError, read_body
 from edgecam.sinks.web.signin import client
+from edgecam.values import Region
 
 _LIMIT = 256 * 1024
 _NO_STORE = {"cache-control": "no-store"}
@@ -42,7 +43,7 @@ class SceneApi:
         editing: Editing | None,
         live: bool,
         labels: tuple[str, ...] = (),
-        region: tuple[float, float, float, float] | None = None,
+        region: Region | None = None,
     ) -> None:
         self._region = region
         self._scene = scene

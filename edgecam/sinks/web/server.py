@@ -17,8 +17,6 @@ from edgecam.sinks.web.door import Door, protocol
 
 log = logging.getLogger(__name__)
 
-#: Connections that are served at once; more get "503". Bounds memory: each holds about two pictures at most.
-MAX_CONNECTIONS = 64
 #: Unsent bytes that the kernel takes over. Little, because what lies there can no longer be replaced by a
 #: newer picture: on a slow network this is the difference between a late picture and a very late one.
 UNSENT_LIMIT = 128 * 1024
@@ -87,10 +85,11 @@ class ServerThread:
 
     Args:
         loop: the event loop to run on; closed at the end.
-        connections: served at once. Half as many of one address, half as many again are let in to wait.
+        connections: served at once; more get "503". Bounds memory: each holds two pictures at most. Half as
+            many may come from one address, half as many again are let in to wait.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, connections: int) -> None:
         self.failed = ""
         self._connections = connections
         self._loop = loop

@@ -87,7 +87,9 @@ class Shrinking:
         found = self._judge(self._from_pixels(network))
         return {key: found[key] for key in ("accuracy", "recall", "loss", "worst", "worst_recall")}
 
-    def fine_tune(self, network: Any, epochs: int, folder: Path, mark: str, **more: Any) -> Fitted:
+    def fine_tune(
+        self, network: Any, epochs: int, folder: Path, mark: str, *, itself: bool = False
+    ) -> Fitted:
         """Train a network; checkpoints are in the folder until it is removed.
 
         Args:
@@ -95,9 +97,11 @@ class Shrinking:
             epochs: how many.
             folder: for checkpoints.
             mark: stands for all that the result depends on.
-            more: of the plan.
+            itself: in float32, and not by a copy: what hangs on its variables must hold.
         """
-        plan = replace(self.plan, epochs=epochs, **more)
+        plan = replace(self.plan, epochs=epochs)
+        if itself:
+            plan = replace(plan, precision="float32")
         model = self._from_pixels(network)
         return fit(
             model,
@@ -108,6 +112,7 @@ class Shrinking:
             mark=mark,
             judge=self._judge,
             trainer=self._trainer(),
+            itself=itself,
         )
 
     def _trainer(self) -> Any:

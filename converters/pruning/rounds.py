@@ -97,7 +97,7 @@ class Rounds:
         if epochs:
             with self._method.holding(network):
                 fitted = self._task.fine_tune(
-                    network, epochs, self._folder / "fit", f"{self._mark}:{number}", **self._more()
+                    network, epochs, self._folder / "fit", f"{self._mark}:{number}", itself=self._masked
                 )
             row["fit"] = said_of(fitted)
             files.remove(self._folder / "fit")
@@ -105,9 +105,9 @@ class Rounds:
         self._done(network, row)
         return network
 
-    def _more(self) -> dict[str, Any]:
-        # Another precision trains a copy, which knows nothing of masks.
-        return {"precision": "float32"} if isinstance(self._method, Sparse) else {}
+    @property
+    def _masked(self) -> bool:
+        return isinstance(self._method, Sparse)
 
     def _slimmed(self) -> Any:
         """The network after training that draws weights to zero, where that is wanted."""
@@ -116,7 +116,7 @@ class Rounds:
         network = layergraph.copy(self._task.model)
         with _drawn(network, self._epochs):
             self._task.fine_tune(
-                network, self._epochs.slim, self._folder / "fit", f"{self._mark}:slim", precision="float32"
+                network, self._epochs.slim, self._folder / "fit", f"{self._mark}:slim", itself=True
             )
         files.remove(self._folder / "fit")
         return network

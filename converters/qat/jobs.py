@@ -46,7 +46,7 @@ def qat(report: Report, *, work: str, options: Mapping[str, Any], mark: str, out
             f"before: right {_percent(before)} in float, {_percent(rounded)} rounded to int8 without training"
         )
     with sparse.still_zero(network):  # after unstructured pruning
-        fitted = task.fine_tune(network, options["epochs"], folder.path(FOLDER), mark)
+        fitted = task.fine_tune(network, options["epochs"], folder.path(FOLDER), mark, itself=True)
     tuned = task.accuracy(network)
     if tuned:
         report.line(f"after: right {_percent(tuned)} rounded to int8")

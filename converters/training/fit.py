@@ -74,6 +74,7 @@ def fit(
     loss: Any = None,
     metrics: Sequence[Any] | None = None,
     new: Sequence[str] = ("logits",),
+    itself: bool = False,
 ) -> Fitted:
     """Train a network.
 
@@ -89,6 +90,8 @@ def fit(
         loss: of the trainer; cross entropy of logits.
         metrics: of the trainer; accuracy.
         new: names of the layers that begin with random weights: those that learn in ``plan.head_epochs``.
+        itself: train the network, not a copy in the plan's precision, because its variables carry more than
+            their values: constraints, regularisers.
 
     Raises:
         EdgecamError: the loss is no number any more (the last good checkpoint is kept), or a checkpoint
@@ -99,7 +102,7 @@ def fit(
         "loss": trainers.loss(plan) if loss is None else loss,
         "metrics": ["categorical_accuracy"] if metrics is None else list(metrics),
     }
-    run = _Run(model, train, plan, folder, report, mark, judge, makes, compiled, tuple(new))
+    run = _Run(model, train, plan, folder, report, mark, judge, makes, compiled, tuple(new), itself)
     return run.run()
 
 
@@ -123,6 +126,7 @@ class _Run:
     makes: MakeTrainer
     compiled: Mapping[str, Any]
     new: tuple[str, ...]
+    itself: bool
     done: Fitted = field(default_factory=Fitted)
     net: Any = None
     trainer: Any = None
@@ -170,7 +174,7 @@ class _Run:
         """Make the network and the trainer of a phase."""
         others = [layer.name for layer in self.model.layers if layer.name not in self.new]
         freeze(self.model, (*self.plan.frozen, *(others if phase.head else ())))
-        self.net = precision.working(self.model, self.plan.precision)
+        self.net = self.model if self.itself else precision.working(self.model, self.plan.precision)
         self.trainer = self.makes(self.net, self.plan)
         steps = (phase.last - phase.first) * self.train.steps
         self.trainer.compile(

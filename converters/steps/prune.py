@@ -25,7 +25,10 @@ def gentle(values: Mapping[str, Any]) -> tuple[Option, ...]:
 
 TEACH = (
     Option(
-        "teacher", str, "", "Fine-tune under a trained model: a file, or itself for the network as it was."
+        "teacher",
+        str,
+        "",
+        "Fine-tune under a trained model: a file, a step (train), or itself for the network as it was.",
     ),
     Option("temperature", float, 4.0, "By which logits are divided before they are compared."),
     Option("teacher_weight", float, 0.5, "Of the teacher in the loss; the labels have the rest."),

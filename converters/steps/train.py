@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from converters import detection
+from converters import detection, tfjs
 from converters.steps.base import Option, Report
 from converters.training.networks import ACTIVATIONS, NAMES, SCALINGS
 from converters.training.plan import OPTIONS
@@ -41,7 +41,9 @@ WHERE = (
     ),
     Option("devices", int, 0, "With jax: how many take a share of each batch; 0 for all."),
 )
-WEIGHTS = Option("weights", str, "", "Weights to begin with: a .keras or .h5 file, or imagenet.")
+WEIGHTS = Option(
+    "weights", str, "", "Weights to begin with: a .keras or .h5 file, a detector's tfjs model.json, imagenet."
+)
 SHARED = (
     Option("model", str, "", "The model."),
     Option(
@@ -77,6 +79,8 @@ class TrainStep:
         for key in ("model", "weights"):
             if options[key] and options[key] != "imagenet":
                 yield Path(options[key])
+                if options[key].endswith(".json"):
+                    yield from tfjs.shards(Path(options[key]))
 
     def run(self, work: Work, options: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """

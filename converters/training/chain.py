@@ -16,12 +16,14 @@ CHAIN = {
     "qat": "qat.keras",
 }
 MODEL = "model"
+TEACHER = "teacher"
 
 
 def link(
     work: Work, planned: Sequence[tuple[Step, Mapping[str, Any]]]
 ) -> list[tuple[Step, Mapping[str, Any]]]:
-    """Fill the option ``model`` of each step with what the nearest step before it makes.
+    """Fill the option ``model`` of each step with what the nearest step before it makes, and a ``teacher``
+    that is the name of a step with what that makes.
 
     A step that is run alone in a work folder takes what the last step before it has made there.
 
@@ -30,10 +32,13 @@ def link(
         planned: the steps with all their options; where nothing is made before, they keep their model.
     """
     current = _made_before(work, planned[0][0].name) if len(planned) == 1 else ""
-    out = []
+    out: list[tuple[Step, Mapping[str, Any]]] = []
     for step, options in planned:
         takes = any(option.name == MODEL for option in step.options)
-        out.append((step, {**options, MODEL: current} if current and takes else options))
+        filled = {MODEL: current} if current and takes else {}
+        if options.get(TEACHER) in CHAIN:
+            filled[TEACHER] = str(work.path(CHAIN[options[TEACHER]]))
+        out.append((step, {**options, **filled}))
         if step.name in CHAIN:
             current = str(work.path(CHAIN[step.name]))
     return out

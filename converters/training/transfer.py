@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from converters.steps.base import Report
 from converters.training.freeze import flat
 from edgecam.errors import EdgecamError, ModelError, UsageError
+from edgecam.types import Array
 
 IMAGENET = "imagenet"
 _SHOWN = 6
@@ -32,9 +33,16 @@ class Carried:
     unused: tuple[str, ...]
 
 
-def carry(source: Any, target: Any) -> Carried:
-    """Give a model's layers the weights of another's layers of the same name and shapes."""
-    theirs = {layer.name: layer for layer in flat(source) if _own(layer)}
+Weights = Mapping[str, Sequence[Array]]
+
+
+def of(model: Any) -> Weights:
+    """Layer name -> weights of a model's layers, those of models within included."""
+    return {layer.name: layer.get_weights() for layer in flat(model) if _own(layer)}
+
+
+def carry(theirs: Weights, target: Any) -> Carried:
+    """Give a model's layers the weights of layers of the same name and shapes."""
     taken, shapes, missing = [], [], []
     for layer in flat(target):
         if not _own(layer):
@@ -42,10 +50,10 @@ def carry(source: Any, target: Any) -> Carried:
         other = theirs.get(layer.name)
         if other is None:
             missing.append(layer.name)
-        elif [w.shape for w in other.weights] != [w.shape for w in layer.weights]:
+        elif [w.shape for w in other] != [w.shape for w in layer.weights]:
             shapes.append(layer.name)
         else:
-            layer.set_weights(other.get_weights())
+            layer.set_weights(other)
             taken.append(layer.name)
     unused = [name for name in theirs if name not in {*taken, *shapes}]
     return Carried(tuple(taken), tuple(shapes), tuple(missing), tuple(unused))
@@ -62,7 +70,8 @@ def carry_over(model: Any, weights: str, report: Report) -> tuple[str, ...]:
 
     Args:
         model: a network of :mod:`converters.training.networks`.
-        weights: a ``.keras`` or ``.h5`` file, or ``imagenet``.
+        weights: a ``.keras`` or ``.h5`` file, ``model.json`` of a detector on MobileNetV2 in the format of
+            tfjs, or ``imagenet``.
         report: hears of it.
 
     Returns:
@@ -72,10 +81,15 @@ def carry_over(model: Any, weights: str, report: Report) -> tuple[str, ...]:
         ModelError: the file cannot be read; or no layer fits.
         EdgecamError: this machine has no weights for ImageNet and cannot fetch them.
     """
-    from converters.training import files
+    from converters.training import files, slim
 
-    source = _imagenet(model) if weights == IMAGENET else files.load_model(Path(weights))
-    found = carry(source, model)
+    if weights == IMAGENET:
+        theirs = of(_imagenet(model))
+    elif weights.endswith(".json"):
+        theirs = slim.layers(Path(weights))
+    else:
+        theirs = of(files.load_model(Path(weights)))
+    found = carry(theirs, model)
     if not found.layers:
         raise ModelError(
             f"{weights}: no layer fits {model.name} by name and shape",

@@ -44,3 +44,14 @@ def test_a_single_step_takes_the_last_before_it_that_is_done(tmp_path: Path) -> 
     assert linked(work, ["quantize"])["quantize"] == str(tmp_path / "distilled.keras")
     assert linked(work, ["distill"])["distill"] == str(tmp_path / "trained.keras")
     assert linked(work, ["train"], "mine.keras")["train"] == "mine.keras"
+
+
+def test_a_teacher_may_be_the_name_of_a_step(tmp_path: Path) -> None:
+    planned = [
+        (steps.load("train"), {"model": ""}),
+        (steps.load("distill"), {"model": "", "teacher": ""}),
+        (steps.load("prune"), {"model": "", "teacher": "train"}),
+        (steps.load("prune"), {"model": "", "teacher": "itself"}),
+    ]
+    teachers = [options.get("teacher") for _, options in chain.link(Work(tmp_path), planned)]
+    assert teachers == [None, "", str(tmp_path / "trained.keras"), "itself"]

@@ -28,8 +28,8 @@ import numpy as np
 from converters import judge, variants
 from converters.dataset import Dataset
 from converters.judging.answers import Answers, Translation
-from converters.judging.reading import read
 from converters.judging.runner import Runner
+from converters.reading import read
 from converters.variants import FLOAT
 from converters.work import Work
 from edgecam import bench

@@ -26,8 +26,8 @@ from converters.codebook import compressed
 from converters.judging.answers import Answers, Translation, Truths
 from converters.judging.feed import ahead
 from converters.judging.figures import Figures
-from converters.judging.reading import read
 from converters.judging.runner import Latency, Runner, latencies
+from converters.reading import read
 from edgecam.errors import FrameError, UsageError
 from edgecam.types import Result
 

@@ -111,12 +111,12 @@ class Pictures:
         return np.stack([self._decode(int(index)) for index in indices])
 
     def _decode(self, index: int) -> Array:
+        from converters.reading import read
         from edgecam.preprocess import Preprocessor
-        from edgecam.sources.images import load_picture
 
         if not hasattr(self._own, "preprocess"):
             self._own.preprocess = Preprocessor(self._spec, self._info)
-        tensor, self._laid[index] = self._own.preprocess.from_image(load_picture(self._paths[index]))
+        tensor, self._laid[index] = self._own.preprocess.from_image(read(self._paths[index]))
         return np.array(tensor[0])
 
     def _decode_all(self, progress: Callable[[int, int | None], None] | None) -> Array:

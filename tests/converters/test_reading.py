@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image as pil
 
-from converters.judging.reading import read
+from converters.reading import read
 from edgecam.errors import FrameError
 from edgecam.sources.images import load_picture
 from tests.helpers.pictures import save, scene

@@ -1,4 +1,4 @@
-"""Pictures for judging: exactly those of ``images:``, read in half the time where that is safe."""
+"""Pictures from files: exactly those of ``images:``, read in half the time where that is safe."""
 
 from __future__ import annotations
 

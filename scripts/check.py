@@ -114,7 +114,9 @@ def with_tensorflow(strict: bool, outcome: Outcome) -> None:
         return
     python = environment(CONVERT_VENV, ".[convert,jax,sweep,test]", sys.executable, outcome)
     if python is not None:
-        tests("tests with TensorFlow", python, ["-m", "convert", *CONVERT_TESTS], outcome)
+        # Each file's models are made once and used by all of its tests; most of them take one core.
+        shared = ["-n", "2", "--dist", "loadfile"]
+        tests("tests with TensorFlow", python, [*shared, "-m", "convert", *CONVERT_TESTS], outcome)
 
 
 def summary(outcome: Outcome, strict: bool) -> int:

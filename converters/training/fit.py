@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from converters.steps.base import Report
-from converters.training import precision, rows, spread, state, trainers
+from converters.training import precision, rows, spread, state, statistics, trainers
 from converters.training.feed import Feed
 from converters.training.freeze import freeze, trainable_kept
 from converters.training.judging import Judge
@@ -232,6 +232,7 @@ class _Run:
             self.trainer.optimizer.finalize_variable_values(learnt)
             # On JAX weight and average are one array now, and a step gives its arrays away.
             state.assign(learnt, state.values(learnt))
+            statistics.settle(self.net, self.train.epoch(0))
 
     def _lost(self, number: int) -> None:
         """The loss is no number: keep what was good."""

@@ -23,6 +23,8 @@ MAX_CLASS_DROP = 5.0
 LEAST_SHOWN = 20
 LEAST_LOST = 2
 FEW = 200  # pictures below which half a point is already a single picture
+GUESSED = 1.5  # times chance: a classifier below it has learnt next to nothing
+NOTHING_FOUND = 0.01  # AP50
 _ROUNDING = 1e-9
 
 
@@ -80,7 +82,7 @@ def judge(
         for change in judged
         if change.points > max_class_drop + _ROUNDING and change.lost >= LEAST_LOST
     ]
-    return Verdict(variant, tuple(reasons), tuple(_notes(comparison, len(judged))))
+    return Verdict(variant, tuple(reasons), (*_knows(base), *_notes(comparison, len(judged))))
 
 
 def _overall(
@@ -98,6 +100,15 @@ def _overall(
                 f" ({span} on {comparison.pictures} pictures, {max_drop:g} allowed)"
             )
     return reasons
+
+
+def _knows(base: Accuracy) -> list[str]:
+    """That a model had nothing to lose, where that is so: the gate only asks what was lost."""
+    least = GUESSED / max(len(base.classes), 1) if base.task == "classify" else NOTHING_FOUND
+    if base.headline > least:
+        return []
+    seen = f"{base.headline_name} {100 * base.headline:.1f}%"
+    return [f"the float model itself knows next to nothing ({seen}): train it longer, or on more pictures"]
 
 
 def _notes(comparison: Comparison, judged: int) -> list[str]:

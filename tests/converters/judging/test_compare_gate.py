@@ -153,3 +153,12 @@ def test_labels_outside_the_data_have_a_column_of_their_own() -> None:
     assert found.top1 == 0.0
     boxes = Detections(np.zeros((2, 4), np.float32), np.ones(2, np.float32), np.array([1, 0], np.int32))
     assert translation.detections(boxes).class_id.tolist() == [2, -1]
+
+
+def test_a_model_that_had_nothing_to_lose_passes_with_a_word() -> None:
+    truth = [0, 1, 2] * 100
+    guessing = verdict(truth, [0] * 300, [0] * 300)
+    assert guessing.passed
+    assert guessing.notes[0].startswith("the float model itself knows next to nothing (top-1 33.3%)")
+    knowing = verdict(truth, truth, truth)
+    assert not any("knows next to nothing" in note for note in knowing.notes)

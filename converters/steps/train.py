@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from converters import detection, tfjs
+from converters import detection
 from converters.steps.base import Option, Report
 from converters.training.networks import ACTIVATIONS, NAMES, SCALINGS
 from converters.training.plan import OPTIONS
@@ -80,6 +80,8 @@ class TrainStep:
             if options[key] and options[key] != "imagenet":
                 yield Path(options[key])
                 if options[key].endswith(".json"):
+                    from converters import tfjs
+
                     yield from tfjs.shards(Path(options[key]))
 
     def run(self, work: Work, options: Mapping[str, Any], report: Report) -> dict[str, Any]:

@@ -115,12 +115,12 @@ def test_the_comparison_of_networks_is_a_sweep(tmp_path: Path) -> None:
     path = tmp_path / "networks.toml"
     compare_networks.write(path, compare_networks.recipe(8, compare_networks.NETWORKS))
     found = variants.read(recipes.load(str(path))).variants
-    assert len(found) == 3 * 2 * 8
+    assert len(found) == 3 * (8 + 3)
     by_name = {variant.name: {step.step: step.options for step in variant.steps} for variant in found}
-    pruned = by_name["squeezenet-taught-entropy-70"]
+    pruned = by_name["squeezenet-taught-entropy-50"]
     assert pruned["train"]["network"] == "plain"
     assert pruned["distill"]["network"] == "squeezenet"
-    assert (pruned["prune"]["by"], pruned["prune"]["to"]) == ("entropy", 0.3)
+    assert (pruned["prune"]["by"], pruned["prune"]["to"]) == ("entropy", 0.5)
     assert "qat" not in pruned
     assert len(by_name["cnn-plain"]["quantize"]["recipes"]) == 5
     # One training for each network, and one for the teacher.

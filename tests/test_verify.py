@@ -141,7 +141,7 @@ def test_the_words_of_a_promise() -> None:
     assert verify.promise(golden()) == "nothing"
 
 
-@pytest.mark.parametrize("name", ["detect-coco", "classify-person", "face"])
+@pytest.mark.parametrize("name", ["detect-coco", "classify-person", "classify-things10", "face"])
 def test_the_bundled_models_carry_eight(name: str) -> None:
     spec, samples = verify.load(MODELS / f"{name}.tflite")
     assert spec.name == name
@@ -152,7 +152,7 @@ def test_the_bundled_models_carry_eight(name: str) -> None:
     assert {(sample.score, sample.box) for sample in samples} == {allowed}
 
 
-@pytest.mark.parametrize("name", ["detect-coco", "classify-person", "face"])
+@pytest.mark.parametrize("name", ["detect-coco", "classify-person", "classify-things10", "face"])
 @pytest.mark.parametrize(
     "change",
     [{"color": "bgr"}, {"mean": (0.0,), "std": (64.0,)}, {"mean": (160.0,)}],

@@ -16,7 +16,7 @@ from edgecam.types import Array
 from tests.engines import writer
 
 MODELS = Path(__file__).resolve().parent.parent.parent / "models"
-NAMES = ("detect-coco", "classify-person", "face")
+NAMES = ("detect-coco", "classify-person", "classify-things10", "face")
 FOREIGN = (
     "mobilenet_v1_0.25_128_quant",
     "coco_ssd_mobilenet_v1_1.0_quant",

@@ -60,6 +60,25 @@ def test_person_or_not(real: Path, picture: str, answer: str) -> None:
 
 
 @pytest.mark.real
+def test_the_ten_things_are_as_good_as_the_card_says() -> None:
+    """Every tenth of CIFAR-10's 10,000 test pictures."""
+    from tests.conftest import REAL
+
+    archive = REAL.parent / "data" / "cifar10.zip"
+    if not archive.exists():
+        pytest.skip(f"{archive} is absent: the figure in the card cannot be measured again")
+    predictor = Predictor(MODELS / "classify-things10.tflite")
+    right = []
+    with zipfile.ZipFile(archive) as zipped:
+        names = sorted(name for name in zipped.namelist() if "test/" in name and name.endswith(".jpg"))
+        for name in names[::10]:
+            result = predictor(jpeg.decode(zipped.read(name)))
+            right.append(predictor.spec.labels[result.class_id[0]] == name.split("/")[-2])
+    assert len(right) == 1000
+    assert np.mean(right) == pytest.approx(report("classify-things10")["int8"]["top1"], abs=0.03)
+
+
+@pytest.mark.real
 def test_faces_and_their_points(real: Path) -> None:
     """The boxes and points are those that MediaPipe's own FaceDetector gives for this file."""
     result, names = look("face", real / "face.jpg")

@@ -18,7 +18,12 @@ FILES = sorted(MODELS.glob("*.tflite"))
 
 
 def test_the_bundled_models_are_there() -> None:
-    assert {path.stem for path in FILES} >= {"detect-coco", "classify-person", "face"}
+    assert {path.stem for path in FILES} >= {
+        "detect-coco",
+        "classify-person",
+        "classify-things10",
+        "face",
+    }
     assert {path.stem for path in FILES} == {path.stem for path in MODELS.glob("*.md")}
 
 

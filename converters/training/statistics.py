@@ -15,6 +15,7 @@ import keras
 from converters.training.freeze import flat
 
 PICTURES = 2000
+BATCHES = 16  # at most: with many places in a picture a few hundred pictures are enough
 
 
 def settle(net: Any, batches: Iterable[Any]) -> None:
@@ -37,7 +38,7 @@ def settle(net: Any, batches: Iterable[Any]) -> None:
             for layer in norms:
                 layer.momentum = number / (number + 1)
             net(keras.ops.cast(x, "float32"), training=True)
-            if (number + 1) * len(x) >= PICTURES:
+            if number + 1 == BATCHES or (number + 1) * len(x) >= PICTURES:
                 break
     finally:
         for layer, momentum in zip(norms, before, strict=True):

@@ -116,7 +116,13 @@ def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(
 ) -> None:
     work = tmp_path / "work"
     arguments = [str(models / "colours.keras"), "--data", str(pictures), "--work", str(work)]
-    with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell lets what it starts in the background ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         while not (work / "figures" / "data.json").exists():
             assert process.poll() is None
             time.sleep(0.01)

@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from training import Quiet
 
 from converters.training.plan import Plan
 from converters.training.processor import settled
@@ -32,19 +33,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--precision", default="auto")
     return parser.parse_args()
-
-
-class Said:
-    """A report on the screen."""
-
-    def line(self, text: str) -> None:
-        print(text)
-
-    warn = line
-
-    @contextmanager
-    def progress(self, what: str) -> Iterator[Any]:
-        yield lambda done, total: None
 
 
 @contextmanager
@@ -71,7 +59,8 @@ def trainer(name: str, plan: Plan) -> Any:
 
 def main() -> None:
     said = arguments()
-    plan = settled(Plan(batch=said.batch, threads=said.threads, precision=said.precision), Said())
+    plan = settled(Plan(batch=said.batch, threads=said.threads, precision=said.precision), Quiet())
+    print(plan.precision)
     from converters.training import jobs
 
     jobs.begin(plan)

@@ -9,7 +9,7 @@ belong among the ``frozen`` ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from edgecam.types import Array
 
 _EPSILON = 1e-3  # of the normalisations in keras.applications.MobileNetV2
 _PLACE = re.compile(
-    r"(?:.*/)?MobilenetV2/(Conv|Conv_1|expanded_conv(?:_\d+)?)(?:/(expand|depthwise|project))?/"
+    r"(?:.*/)?MobilenetV2/(?:(Conv|Conv_1)|(expanded_conv(?:_\d+)?)/(expand|depthwise|project))/"
 )
 _ENDS = {"Conv": ("Conv1", "bn_Conv1"), "Conv_1": ("Conv_1", "Conv_1_bn")}
 
@@ -35,9 +35,10 @@ def layers(path: Path) -> dict[str, list[Array]]:
     """
     weights = tfjs.read_weights(path, tfjs.read_json(path))
     found: dict[str, list[Array]] = {}
-    for place in _places(weights):
+    places = filter(None, map(_PLACE.match, weights))
+    for prefix, place in {place.group(0): place for place in places}.items():
         convolution, norm = _names(place)
-        kernel, factor, offset = _parts(weights, place.group(0))
+        kernel, factor, offset = _parts(weights, prefix)
         if kernel is None or offset is None:
             continue
         found[convolution] = [kernel]
@@ -47,20 +48,11 @@ def layers(path: Path) -> dict[str, list[Array]]:
     return found
 
 
-def _places(weights: Mapping[str, Array]) -> Iterator[re.Match[str]]:
-    seen = set()
-    for name in weights:
-        place = _PLACE.match(name)
-        if place and place.group(0) not in seen:
-            seen.add(place.group(0))
-            yield place
-
-
 def _names(place: re.Match[str]) -> tuple[str, str]:
     """Of the convolution and of the normalisation behind it."""
-    block, part = place.groups()
-    if part is None:
-        return _ENDS.get(block, (block, f"{block}_BN"))
+    end, block, part = place.groups()
+    if end:
+        return _ENDS[end]
     name = f"{block.replace('expanded_conv_', 'block_')}_{part}"
     return name, f"{name}_BN"
 

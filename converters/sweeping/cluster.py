@@ -16,7 +16,7 @@ from edgecam.errors import EdgecamError
 
 LOCAL, LOOPBACK = "local", "127.0.0.1"
 _REACH = 10  # seconds
-_REMEDY = "ray start --head there, or leave --address out"
+_REMEDY = "ray start --head there, with the same ~/.ray/auth_token, or leave --address out"
 
 
 def check() -> None:
@@ -40,6 +40,9 @@ def joined(address: str) -> Iterator[Any]:
     """
     check()
     _reach(address)
+    if address and _token():
+        # Else Ray (2.60) shows its token to a cluster that it found itself, but to none that it was told.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     for name, value in {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
@@ -75,6 +78,12 @@ def joined(address: str) -> Iterator[Any]:
         ) from error
     finally:
         ray.shutdown()
+
+
+def _token() -> bool:
+    """Whether there is a token to show: ``ray start`` asks for it as soon as one lies in the home folder."""
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _reach(address: str) -> None:

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecam import build_fleet, build_model, build_privacy, build_slots, identity, regulator, tuned
+from edgecam import (
+    build_crew,
+    build_fleet,
+    build_model,
+    build_privacy,
+    build_slots,
+    identity,
+    regulator,
+    tuned,
+)
 from edgecam.analysis import Analysis
 from edgecam.board import Board
 from edgecam.build_ends import SIZED, Report, create_sinks, make_source, source_uri
@@ -79,8 +88,10 @@ class Parts:
         """The model of a file, or the one that the settings name; it fits the run."""
         return build_slots.load(self.settings, slot)
 
-    def first(self, live: bool) -> Model:
-        """The model to start with; installed ones are for live sources."""
+    def first(self, live: bool, hands: int = 1) -> Model:
+        """The model to start with; installed ones are for live sources. Several hands have a thread each."""
+        if hands > 1:
+            self.settings = replace(self.settings, threads=1)
         if live:
             self.keeper = build_slots.make(self.settings, self.load, self.report, self._in_slot)
         return self.load(None) if self.keeper is None else self.keeper.first()
@@ -146,15 +157,14 @@ def run_once(
     # The source opens while the model loads: a camera takes as long as the interpreter.
     capture.start()
     try:
-        model = parts.first(capture.source.live)
+        hands = build_crew.hands(settings, capture)
+        model = parts.first(capture.source.live, hands)
         capture.check_opened()
     except BaseException:
         capture.stop()
         parts.close()
         raise
-    for note in (*model.notes, *model.engine.notes, *([model.choice.words] if model.choice else [])):
-        report(note)
-    report(f"{capture.source.name} -> {model.name} on {model.engine.device}, {model.engine.runtime}")
+    _tell(capture, model, hands, report)
     if progress is not None and not capture.source.live:
         sinks.append(ProgressSink(progress, lambda: _in_all(capture.source, settings)))
     privacy, face_model = build_privacy.make(settings, model.spec, build_model.load_model, report, weak)
@@ -164,6 +174,7 @@ def run_once(
     overlay = Overlay(status=settings.status_line, scene=settings.scene, region=settings.region_box)
     regulated = parts.regulator(capture.source)
     device = settings.device_id or identity.default_device_id()
+    crew = build_crew.make(capture, model, lambda: parts.load(None), hands)
     pipeline = parts.pipeline = Pipeline(
         capture,
         model,
@@ -185,6 +196,7 @@ def run_once(
         analysis=make_analysis(settings, model),
         understudy=parts.keeper,
         gate=MotionGate(Motion(settings.motion_part, settings.motion_every)) if settings.motion else None,
+        crew=crew,
     )
     if parts.keeper is not None:
         parts.keeper.attach(pipeline)
@@ -197,12 +209,22 @@ def run_once(
         with service.running(pipeline), tuned.applied(model.setup, report):
             return pipeline.run()
     finally:
+        if crew is not None:
+            crew.close()
         parts.close()
         pipeline.model.engine.close()
         if privacy is not None and privacy.close() and face_model is not None:
             face_model.engine.close()
         if regulated is not None:
             regulated.close()
+
+
+def _tell(capture: Capture, model: Model, hands: int, report: Report) -> None:
+    """What runs, and how."""
+    for note in (*model.notes, *model.engine.notes, *([model.choice.words] if model.choice else [])):
+        report(note)
+    several = f", {hands} pictures at a time" if hands > 1 else ""
+    report(f"{capture.source.name} -> {model.name} on {model.engine.device}{several}, {model.engine.runtime}")
 
 
 def _watch(service: Service, keeper: Keeper | None) -> Callable[[Status, int], None]:

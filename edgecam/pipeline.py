@@ -11,6 +11,7 @@ from edgecam.analysis import Analysis
 from edgecam.capture import Capture
 from edgecam.caretaker import Caretaker
 from edgecam.control import Controls
+from edgecam.crew import Crew
 from edgecam.fanout import Fanout
 from edgecam.model import Model as Model
 from edgecam.motiongate import MotionGate
@@ -67,6 +68,8 @@ class Pipeline:
         analysis: tracks objects and makes events; without it neither costs anything.
         understudy: sees what the model sees, and may take over.
         gate: lets the model rest while nothing moves; without it the model looks at every frame.
+        crew: looks at several frames of a file at a time, each with an interpreter of its own. Neither
+            understudy nor gate nor masks that the model must respect go with it.
 
     Attributes:
         impaired: what does not work as it was asked to, by what it concerns; makes the state ``degraded``.
@@ -87,6 +90,7 @@ class Pipeline:
         analysis: Analysis | None = None,
         understudy: Understudy | None = None,
         gate: MotionGate | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self._capture = capture
         self._options = options or PipelineOptions()
@@ -98,7 +102,7 @@ class Pipeline:
         self._render = render
         self._report = report
         self._regulator = regulator
-        self._recogniser = Recogniser(model, self._tally, privacy, analysis, understudy, gate)
+        self._recogniser = Recogniser(model, self._tally, privacy, analysis, understudy, gate, crew)
         capture.ahead = self._recogniser.prepare
         self._care = Caretaker(capture, self._tally, self._sinks, self._recogniser, regulator, watch)
         self._follows = analysis is not None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgecam.analysis import Analysis
+from edgecam.crew import Crew
 from edgecam.errors import FrameError
 from edgecam.events import Event
 from edgecam.model import Model
@@ -55,7 +56,7 @@ class Recogniser:
     Args:
         model: what recognises.
         tally: counts.
-        privacy, analysis, understudy, gate: see :class:`edgecam.pipeline.Pipeline`.
+        privacy, analysis, understudy, gate, crew: see :class:`edgecam.pipeline.Pipeline`.
 
     Attributes:
         model: the one in use.
@@ -70,6 +71,7 @@ class Recogniser:
         analysis: Analysis | None,
         understudy: Understudy | None,
         gate: MotionGate | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self.model = model
         self.privacy = privacy
@@ -77,6 +79,7 @@ class Recogniser:
         self._analysis = analysis
         self._understudy = understudy
         self._gate = gate
+        self._crew = crew
         self._ended: list[Event] = []  # steps that the next frame carries
 
     def use(self, model: Model, *, keep: bool = False) -> None:
@@ -123,7 +126,9 @@ class Recogniser:
         """
         if self.privacy is not None and self.privacy.hides:
             return
-        if self._gate is None:
+        if self._crew is not None:
+            self._crew.begin(frame)
+        elif self._gate is None:
             self.model.preprocessor.ahead(frame)
         else:  # it may not come to the model
             frame.prepare(*self.model.preprocessor.need(frame.size))
@@ -153,7 +158,7 @@ class Recogniser:
     def _run(self, frame: Frame) -> Result:
         """What the model finds; another model if this one fails and there is one to take over."""
         try:
-            return self.model.run(frame)
+            return self.model.run(frame) if self._crew is None else self._crew.result(frame)
         except FrameError:
             raise
         except Exception as error:

@@ -1,9 +1,10 @@
-"""A place for one item between two threads."""
+"""A place for an item, or a few, between two threads."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -11,43 +12,44 @@ T = TypeVar("T")
 
 
 class LatestSlot(Generic[T]):
-    """Depth one. ``put`` never blocks and replaces what nobody took; ``offer`` waits for room instead.
+    """``put`` never blocks and replaces what nobody took; ``offer`` waits for room instead.
 
     Attributes:
+        room: items that can wait in it, where they are offered.
         dropped: items that were replaced before anybody took them.
     """
 
     def __init__(self) -> None:
         self.dropped = 0
-        self._item: T | None = None
+        self.room = 1
+        self._items: deque[T] = deque()
         self._closed = False
         self._changed = threading.Condition()
 
     def put(self, item: T) -> None:
         """Leave an item; the newest wins."""
         with self._changed:
-            if self._item is not None:
-                self.dropped += 1
-            self._item = item
+            self.dropped += len(self._items)
+            self._items.clear()
+            self._items.append(item)
             self._changed.notify_all()
 
     def offer(self, item: T, timeout: float) -> bool:
-        """Leave an item once the slot is empty; False after ``timeout`` seconds or when closed."""
+        """Leave an item once there is room; False after ``timeout`` seconds or when closed."""
         with self._changed:
-            if not self._wait(lambda: self._item is None, timeout) or self._closed:
+            if not self._wait(lambda: len(self._items) < self.room, timeout) or self._closed:
                 return False
-            self._item = item
+            self._items.append(item)
             self._changed.notify_all()
             return True
 
     def take(self, timeout: float) -> T | None:
-        """The item, waiting up to ``timeout`` seconds for one; None on time-out or once closed and empty."""
+        """The oldest item, waiting up to ``timeout`` seconds for one; None then, or once closed and empty."""
         with self._changed:
-            self._wait(lambda: self._item is not None, timeout)
-            item, self._item = self._item, None
-            if item is not None:
-                self._changed.notify_all()
-            return item
+            if not self._wait(lambda: bool(self._items), timeout):
+                return None
+            self._changed.notify_all()
+            return self._items.popleft()
 
     def close(self) -> None:
         """Wake whoever waits; an item already there can still be taken."""

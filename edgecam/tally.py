@@ -105,7 +105,9 @@ class Tally:
 
     def take(self, frame: Frame, now: float) -> None:
         """A frame was taken."""
-        frame.times.taken = self.frame_at = now
+        self.frame_at = now
+        if frame.pending is None:  # else whoever works on it notes when it began
+            frame.times.taken = now
         self.size = frame.size
 
     def add(self, frame: Frame, fresh: bool = True) -> None:

@@ -30,6 +30,17 @@ def test_offer_waits_for_room() -> None:
     assert slot.dropped == 0
 
 
+def test_a_few_may_wait_where_they_are_offered_and_come_in_order() -> None:
+    slot: LatestSlot[int] = LatestSlot()
+    slot.room = 3
+    assert [slot.offer(i, 0) for i in range(4)] == [True, True, True, False]
+    assert [slot.take(0) for _ in range(4)] == [0, 1, 2, None]
+    slot.offer(5, 0)
+    slot.offer(6, 0)
+    slot.put(7)
+    assert slot.take(0) == 7 and slot.dropped == 2
+
+
 def test_close_wakes_a_waiting_taker_and_leaves_the_last_item() -> None:
     slot: LatestSlot[int] = LatestSlot()
     began = time.monotonic()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgecam.types.arrays import Array, Image
-from edgecam.types.results import Geometry
+from edgecam.types.results import Geometry, Result
 
 
 @dataclass(slots=True)
@@ -47,6 +48,8 @@ class Frame:
         encoded: the whole picture as JPEG bytes once somebody encoded it (:func:`edgecam.jpeg.of`), or None.
         ready: the input tensor and its geometry, and who made it, if it was made ahead
             (:meth:`edgecam.preprocess.Preprocessor.ahead`), or None.
+        pending: what will be found on it, while or after another thread looks at it
+            (:class:`edgecam.crew.Crew`), or None.
     """
 
     __slots__ = (
@@ -60,6 +63,7 @@ class Frame:
         "jpeg",
         "media_time",
         "name",
+        "pending",
         "ready",
         "seq",
         "source",
@@ -99,6 +103,7 @@ class Frame:
         self.wall = time.time() - (now - self.times.captured)
         self.encoded: bytes | None = None
         self.ready: tuple[object, Array, Geometry] | None = None
+        self.pending: Future[Result] | None = None
         self._image = image
         self._decode = decode
         self._make: Callable[[], Image] | None = None
@@ -113,7 +118,8 @@ class Frame:
         new = Frame.__new__(Frame)
         for name in ("seq", "source", "media_time", "name", "times", "wall", "width", "height"):
             setattr(new, name, getattr(self, name))
-        new.jpeg = new.encoded = new.ready = new._image = new._decode = new._reduced = None
+        new.jpeg = new.encoded = new.ready = new.pending = None
+        new._image = new._decode = new._reduced = None
         new._make = make
         new._lock = threading.Lock()
         return new

@@ -30,7 +30,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(edgecam: Run, tmp_path: Path, *flags: str) -> str:
     """What a short run says."""
     sink = f"jsonl:{tmp_path / 'out.jsonl'}"
-    ran = edgecam("run", "synthetic:?frames=3&live=no&size=320x240", "--model", MODEL, "--sink", sink, *flags)
+    ran = edgecam(
+        "run", "synthetic:?frames=3&live=yes&size=320x240", "--model", MODEL, "--sink", sink, *flags
+    )
     assert ran.code == 0
     return ran.err
 

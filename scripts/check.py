@@ -28,6 +28,9 @@ CONVERT_TESTS = ["tests/converters", "tests/tracking"]
 #: Not those of other environments, nor of virtual machines and whole systems.
 ORDINARY = "not (vm or convert or system or virtual)"
 TFLITE_TESTS = ["tests/engines", "tests/heads"]
+#: Of the tests with TensorFlow: each file's models are made once and used by all of its tests; most of them
+#: take one core.
+SHARED = ["-n", "2", "--dist", "loadfile"]
 
 
 @dataclass
@@ -114,9 +117,7 @@ def with_tensorflow(strict: bool, outcome: Outcome) -> None:
         return
     python = environment(CONVERT_VENV, ".[convert,jax,sweep,test]", sys.executable, outcome)
     if python is not None:
-        # Each file's models are made once and used by all of its tests; most of them take one core.
-        shared = ["-n", "2", "--dist", "loadfile"]
-        tests("tests with TensorFlow", python, [*shared, "-m", "convert", *CONVERT_TESTS], outcome)
+        tests("tests with TensorFlow", python, [*SHARED, "-m", "convert", *CONVERT_TESTS], outcome)
 
 
 def summary(outcome: Outcome, strict: bool) -> int:

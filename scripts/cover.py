@@ -73,10 +73,8 @@ def measure(paths: Sequence[str], jobs: str) -> int:
     if not python.exists():
         print("coverage: without the tests that need TensorFlow: make convert-env")
     elif any(path.startswith(tuple(check.CONVERT_TESTS)) for path in wanted):
-        failed |= coverage(python, "run", "-m", "pytest", "-q", "-m", "convert", *wanted) not in (
-            0,
-            _NO_TESTS,
-        )
+        ran = coverage(python, "run", "-m", "pytest", "-q", *check.SHARED, "-m", "convert", *wanted)
+        failed |= ran not in (0, _NO_TESTS)
     coverage(sys.executable, "combine", "--quiet")
     return int(bool(failed))
 

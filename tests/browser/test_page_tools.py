@@ -323,7 +323,8 @@ def test_a_rule_is_added_changed_and_taken_away(page: Browser, settings: Path) -
         {"name": "visitor", "zone": "gate", "min_score": 0.6, "dwell": 1.5, "cooldown": 30},
     ]
     page.click("#edit")
-    page.wait("both rules", lambda: page.run("return document.querySelectorAll('.rules li').length") == 2)
+    page.wait_text("#editor", "Save writes to")  # before, the panel of the last time is still there, hidden
+    assert page.run("return document.querySelectorAll('.rules li').length") == 2
     assert (
         page.run("return document.querySelector(arguments[0]).value", rule_field("labels")) == "cat, person"
     )
@@ -331,6 +332,19 @@ def test_a_rule_is_added_changed_and_taken_away(page: Browser, settings: Path) -
     page.click("#editor .primary")
     page.wait("it is gone", lambda: len(tomllib.loads(settings.read_text())["rule"]) == 1)
     assert [line for line in page.complaints() if "422" not in line] == []
+
+
+def test_what_cannot_be_saved_now_is_kept_and_said(page: Browser, sink: WebSink, settings: Path) -> None:
+    before = settings.read_text()
+    page.click("#edit")
+    page.wait_text("#editor", "Save writes to")
+    enter(page, "#editor ul:not(.rules) li:first-child input", "gate")
+    sink.close()
+    page.click("#editor .primary")
+    page.wait_text("#editor .trouble", "edgecam does not answer. Nothing was saved: try again in a moment.")
+    name = "return document.querySelector('#editor ul:not(.rules) li:first-child input').value"
+    assert page.run(name) == "gate"
+    assert settings.read_text() == before
 
 
 @pytest.mark.parametrize(

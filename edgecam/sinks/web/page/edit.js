@@ -256,7 +256,7 @@ async function save() {
       method: "PUT",
       headers: { "content-type": "application/json", "x-edgecam-secret": settings.secret },
       body: JSON.stringify(wanted),
-    });
+    }).catch(() => { throw new Error("edgecam does not answer. Nothing was saved: try again in a moment."); });
     const body = await answer.json();
     if (!answer.ok && body.at && rules.blame(body.at, body.error)) return;
     if (!answer.ok) throw new Error(body.error);

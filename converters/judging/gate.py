@@ -23,7 +23,7 @@ MAX_CLASS_DROP = 5.0
 LEAST_SHOWN = 20
 LEAST_LOST = 2
 FEW = 200  # pictures below which half a point is already a single picture
-GUESSED = 1.5  # times chance: a classifier below it has learnt next to nothing
+GUESSED = 0.05  # of the way from chance to always right: a classifier below it has learnt next to nothing
 NOTHING_FOUND = 0.01  # AP50
 _ROUNDING = 1e-9
 
@@ -104,7 +104,8 @@ def _overall(
 
 def _knows(base: Accuracy) -> list[str]:
     """That a model had nothing to lose, where that is so: the gate only asks what was lost."""
-    least = GUESSED / max(len(base.classes), 1) if base.task == "classify" else NOTHING_FOUND
+    chance = 1 / max(len(base.classes), 1)
+    least = chance + GUESSED * (1 - chance) if base.task == "classify" else NOTHING_FOUND
     if base.headline > least:
         return []
     seen = f"{base.headline_name} {100 * base.headline:.1f}%"

@@ -160,5 +160,15 @@ def test_a_model_that_had_nothing_to_lose_passes_with_a_word() -> None:
     guessing = verdict(truth, [0] * 300, [0] * 300)
     assert guessing.passed
     assert guessing.notes[0].startswith("the float model itself knows next to nothing (top-1 33.3%)")
-    knowing = verdict(truth, truth, truth)
-    assert not any("knows next to nothing" in note for note in knowing.notes)
+    for knowing in (truth, [0, 0, 2] * 100):
+        assert not any("knows next to nothing" in note for note in verdict(truth, knowing, knowing).notes)
+
+
+@pytest.mark.parametrize(("right", "noted"), [(50, True), (52, True), (60, False), (75, False)])
+def test_of_two_things_a_little_more_than_half_is_something(right: int, noted: bool) -> None:
+    truth = np.array([0, 1] * 50)
+    said = np.where(np.arange(100) < right, truth, 1 - truth)
+    base = figures.of_scores(np.eye(2, dtype=np.float32)[said], truth, ("cat", "dog"))
+    comparison = Comparison(100, {"top-1": 0.0}, 1.0, 0, 0, 1.0, ())
+    judged = gate.judge("int8", base, base, comparison)
+    assert any("next to nothing" in note for note in judged.notes) == noted

@@ -73,7 +73,7 @@ def bars(
     out.line(left, top, left, height - 34, "axis")
     if target is not None:
         out.line(x(target), top - 4, x(target), height - 34, "target")
-        out.text(x(target), top - 7, f"wanted {target:g}", "word", "middle")
+        out.text(x(target), height - 4, f"wanted {target:g}", "word", "middle")
     return _whole(out)
 
 

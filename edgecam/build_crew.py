@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgecam import build_model, catalogue, tflite
 from edgecam.capture import Capture
 from edgecam.config import Settings
 from edgecam.crew import Crew
@@ -11,23 +12,28 @@ from edgecam.engines.litert import default_threads
 from edgecam.model import Model
 from edgecam.privacy.mask import Mask
 
-_COMPILED = "_edgetpu"  # in the names that Coral's compiler gives
-
 
 def hands(settings: Settings, capture: Capture) -> int:
     """Frames to look at at a time, 1 for a single interpreter. Waits until a file is open.
 
     Several need a file, and a processor that does the work; what depends on the frame before, or is done to
     the frame before the model sees it, does not go with them.
+
+    Raises:
+        UnknownNameError: no such model.
+        ModelError: the file is broken.
     """
     source = capture.source
-    accelerated = settings.delegate or settings.device not in ("auto", "cpu") or _COMPILED in settings.model
     in_order = settings.motion or any(Mask.parse(text).model for text in settings.mask)
-    if source.live or settings.engine != "litert" or accelerated or in_order:
+    on_cpu = settings.engine == "litert" and not build_model.asks_for_accelerator(settings)
+    if source.live or in_order or not on_cpu:
         return 1
     capture.opened.wait()
     frames = [number for number in (source.total, settings.max_frames) if number]
-    return min([settings.threads or default_threads(), *frames])
+    most = min([settings.threads or default_threads(), *frames])
+    if most > 1 and tflite.load(catalogue.find(settings.model).path).compiled_for_edgetpu:
+        return 1  # whatever it is called: a stick has one interpreter
+    return most
 
 
 def make(capture: Capture, model: Model, load: Callable[[], Model], hands: int) -> Crew | None:

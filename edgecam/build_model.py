@@ -67,6 +67,11 @@ def tuning(settings: Settings, sha256: str) -> tuple[tuned.Choice | None, str]:
     return tuned.find(tuned.Place.here(sha256, runtime(settings)))
 
 
+def asks_for_accelerator(settings: Settings) -> bool:
+    """Whether the settings name something else than the processor."""
+    return bool(settings.delegate) or settings.device not in ("auto", "cpu")
+
+
 def runtime(settings: Settings) -> str:
     """The interpreter that a choice is for."""
     return runtimes.installed(settings.runtime)

@@ -200,9 +200,7 @@ def run_once(
     )
     if parts.keeper is not None:
         parts.keeper.attach(pipeline)
-    if model.engine.device.startswith("CPU") and (
-        settings.delegate or settings.device not in ("auto", "cpu")
-    ):
+    if model.engine.device.startswith("CPU") and build_model.asks_for_accelerator(settings):
         pipeline.impaired["engine"] = "the accelerator cannot be used, the CPU does its work"
     try:
         parts.agent = build_fleet.start(settings, device, parts.keeper, report)

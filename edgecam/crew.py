@@ -26,16 +26,13 @@ class Crew:
     """Threads that each run a model of their own; results are fetched in any order.
 
     Args:
-        model: of the first thread; the caller's to close.
+        model: of the first thread; the caller's to close. Nobody else may run it meanwhile.
         make: makes the same model for each other thread, on that thread. Where that fails there are fewer.
         hands: threads.
-
-    Attributes:
-        model: as given. Nobody else may run it meanwhile.
     """
 
     def __init__(self, model: Model, make: Callable[[], Model], hands: int) -> None:
-        self.model = model
+        self._model = model
         self._make = make
         self._orders: SimpleQueue[tuple[Frame, Future[Result]] | None] = SimpleQueue()
         self._threads = [
@@ -74,7 +71,7 @@ class Crew:
 
     def _work(self, number: int) -> None:
         try:
-            model = self._make() if number else self.model
+            model = self._make() if number else self._model
         except (EdgecamError, MemoryError) as error:
             log.warning("one interpreter less: %s", error)
             return

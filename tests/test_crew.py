@@ -22,6 +22,7 @@ from edgecam.model import Model
 from edgecam.pipeline import Pipeline, PipelineOptions
 from edgecam.types import Classification
 from tests.e2e.command import edgecam
+from tests.engines.conftest import compiled
 from tests.test_pipeline import (
     SPEC,
     ListSink,
@@ -161,15 +162,21 @@ def test_the_first_frames_need_not_be_begun() -> None:
         ({"engine": "fake"}, False, 100, 1),
         ({"device": "usb"}, False, 100, 1),
         ({"delegate": "libx.so"}, False, 100, 1),
-        ({"model": "some_edgetpu.tflite"}, False, 100, 1),
+        ({"model": "some-edgetpu.tflite"}, False, 100, 1),
+        ({"model": "by-any-name.tflite"}, False, 100, 1),
         ({"motion": True}, False, 100, 1),
         ({"mask": ("0,0 0.5,0 0.5,0.5",)}, False, 100, 4),
         ({"mask": ("0,0 0.5,0 0.5,0.5 model=yes",)}, False, 100, 1),
     ],
 )
-def test_when_there_are_several(changes: dict[str, Any], live: bool, total: int | None, hands: int) -> None:
+def test_when_there_are_several(
+    changes: dict[str, Any], live: bool, total: int | None, hands: int, tmp_path: Path
+) -> None:
     capture = Capture(ListSource([], live=live, total=total))
     capture.opened.set()
+    if "model" in changes:
+        changes = {"model": str(tmp_path / changes["model"])}
+        Path(changes["model"]).write_bytes(compiled().write())
     settings = dataclasses.replace(Settings(threads=4), **changes)
     assert build_crew.hands(settings, capture) == hands
 

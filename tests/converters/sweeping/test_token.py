@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.converters.sweeping.test_sweep import LOOPBACK
+from tests.helpers.broker import free_port
+
 pytestmark = pytest.mark.convert
 
-HOST = "127.0.0.2"
 JOIN = """
 import sys
 from converters.sweeping.cluster import joined
@@ -37,11 +38,9 @@ def test_the_token_in_the_home_folder_is_shown(tmp_path: Path, short: str) -> No
     (home / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
     env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     env |= {"HOME": str(home), "RAY_raylet_start_wait_time_s": "300", "RAY_USAGE_STATS_ENABLED": "0"}
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        port = free.getsockname()[1]
+    port = free_port()
     start = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
-    start += [f"--node-ip-address={HOST}", "--num-cpus=1", "--include-dashboard=false"]
+    start += [f"--node-ip-address={LOOPBACK}", "--num-cpus=1", "--include-dashboard=false"]
     start += ["--object-store-memory=80000000", f"--temp-dir={short}"]
     with (tmp_path / "said").open("w") as said:
         head = subprocess.Popen(start, env=env, stdout=said, stderr=said, start_new_session=True)
@@ -52,7 +51,7 @@ def test_the_token_in_the_home_folder_is_shown(tmp_path: Path, short: str) -> No
             assert time.monotonic() < end
             time.sleep(0.2)
         joined = subprocess.run(
-            [sys.executable, "-c", JOIN, f"{HOST}:{port}"],
+            [sys.executable, "-c", JOIN, f"{LOOPBACK}:{port}"],
             env=env,
             capture_output=True,
             text=True,

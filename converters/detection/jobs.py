@@ -19,7 +19,7 @@ from edgecam.errors import UsageError
 from edgecam.heads.anchors import make_anchors
 
 _FEW = 20  # training objects of a class
-_CLASSIFIERS = ("depth", "widths", "activation", "dropout", "whiten")
+_CLASSIFIERS = ("depth", "widths", "activation", "dropout", "whiten", "mirror")
 _UNFIT = ("rotate", "mixup", "smoothing")
 _LEAST_SCORE = 0.05  # as the op that goes behind the network
 

@@ -41,6 +41,12 @@ WHERE = (
     ),
     Option("devices", int, 0, "With jax: how many take a share of each batch; 0 for all."),
 )
+MIRROR = Option(
+    "mirror",
+    bool,
+    False,
+    "Answer by the mean of a picture and its mirror image: twice the work, for teachers.",
+)
 WEIGHTS = Option(
     "weights", str, "", "Weights to begin with: a .keras or .h5 file, a detector's tfjs model.json, imagenet."
 )
@@ -59,7 +65,8 @@ class TrainStep:
     With boxes also ``trained.detector.json``, which tells ``quantize`` what the outputs are.
 
     Figures: ``network``, ``input``, ``parameters``, ``macs``, ``epochs``, ``seconds``, ``history`` (a row an
-    epoch), ``best``, ``kept`` (epoch), ``stopped``, ``plan``; see :class:`converters.training.fit.Fitted`.
+    epoch), ``best``, ``kept`` (epoch), ``stopped``, ``plan``, and with ``mirror`` its validation under
+    ``mirrored``; see :class:`converters.training.fit.Fitted`.
     """
 
     name = "train"
@@ -67,6 +74,7 @@ class TrainStep:
         replace(NETWORK[0], choices=(*NETWORK[0].choices, *detection.NAMES)),
         *NETWORK[1:],
         *BOXES,
+        MIRROR,
         WEIGHTS,
         *OPTIONS,
         *WHERE,

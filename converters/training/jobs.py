@@ -141,12 +141,28 @@ def _fit(
     shared: Any = {"mark": mark, "judge": judge, "new": new or ("logits",), "trainer": makes}
     feed = spread.shared(feeds.train, feeds.train.batch)
     fitted = fit(model, feed, plan, checkpoints, report, **shared)
+    looked_twice: dict[str, Any] = {}
+    if options.get("mirror"):
+        model, looked_twice = _mirrored(model, judge, report)
+        cost["macs"] *= 2
     note = {"names": data.names, "network": options["network"], "resize": options["resize"]}
     files.save_model(model, folder.path(out), note)
     files.remove(checkpoints)
     made = {"network": options["network"] or Path(options["model"]).stem, "input": list(shape), **cost}
     known = {"plan": asdict(plan), "sheet": sheet_file, "files": [out, sheet_file]}
-    return {**made, **asdict(fitted), **known}
+    return {**made, **asdict(fitted), **known, **looked_twice}
+
+
+def _mirrored(model: Any, judge: Any, report: Report) -> tuple[Any, dict[str, Any]]:
+    """The network that looks at the mirror image too, and what that is worth on validation pictures."""
+    from converters.training import mirror
+
+    twice = mirror.mirrored(model)
+    if judge is None:
+        return twice, {}
+    once, found = judge(model), judge(twice)
+    report.line(f"with mirror images: right {found['accuracy']:.1%}, without {once['accuracy']:.1%}")
+    return twice, {"mirrored": found}
 
 
 def begin(plan: Plan) -> None:

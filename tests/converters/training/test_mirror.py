@@ -1,0 +1,101 @@
+"""A teacher that looks at the mirror image too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from converters import macs
+from converters.training.feed import TrainFeed
+from converters.training.plan import Plan
+from converters.work import Work
+from tests.converters.training import pictures
+from tests.converters.training.pictures import Memory, Remembering
+from tests.converters.training.test_steps import run
+
+pytestmark = pytest.mark.convert
+
+
+def network(width: int) -> Any:
+    from converters.training import networks
+
+    return networks.build("plain", 3, (32, 32), widths=(width, width, width))
+
+
+def test_it_answers_by_the_mean_of_both_and_teaches(tmp_path: Path) -> None:
+    from converters.training import distil, files, heads, mirror
+    from converters.training.fit import fit
+
+    model = network(8)
+    files.save_model(mirror.mirrored(model), tmp_path / "teacher.keras")
+    teacher = files.load_model(tmp_path / "teacher.keras")
+    memory = Memory(60)
+    x = memory.x.astype(np.float32)
+    x[:, :, :16] *= 0.2  # no picture is its own mirror image
+    look = heads.logits(model)
+    once, turned = (np.asarray(look.predict_on_batch(image)) for image in (x, x[:, :, ::-1]))
+    assert not np.allclose(once, turned, atol=1e-3)
+    found = heads.logits(teacher).predict_on_batch(x)
+    np.testing.assert_allclose(found, (once + turned) / 2, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(teacher.predict_on_batch(x)).sum(1), 1, atol=1e-5)
+
+    plan = Plan(epochs=3, batch=20, rate=0.003, precision="bfloat16", shift=0.0)
+    before = teacher.get_weights()
+    feed = TrainFeed(memory, plan, 3)  # type: ignore[arg-type]
+    makes = distil.trainer(teacher, weight=1.0)
+    done = fit(network(4), feed, plan, tmp_path, Remembering(), mark="student", trainer=makes)
+    assert done.history[-1]["distillation_loss"] < done.history[0]["distillation_loss"]
+    assert all((a == b).all() for a, b in zip(before, teacher.get_weights(), strict=True))
+
+
+RECIPE = """
+summary = "a test"
+name = "colours"
+
+[[step]]
+run = "data"
+
+[[step]]
+run = "train"
+network = "plain"
+widths = [8, 8, 8]
+epochs = 2
+batch = 10
+mirror = true
+
+[[step]]
+run = "quantize"
+
+[[step]]
+run = "evaluate"
+layers = 0
+max_drop = 100.0
+max_class_drop = 100.0
+"""
+
+
+def test_the_step_keeps_it_and_it_converts(tmp_path: Path) -> None:
+    data = pictures.write(tmp_path / "data", (40, 40, 40))
+    recipe, folder = tmp_path / "recipe.toml", tmp_path / "work"
+    recipe.write_text(RECIPE)
+    done = run("run", recipe, "--data", data, "--work", folder)
+    assert done.returncode == 0, done.stderr
+    assert "with mirror images: right " in done.stderr
+    figures = Work(folder).figures("train")
+    assert figures is not None
+    assert 0 <= figures["mirrored"]["accuracy"] <= 1
+    # What the file costs is what was said: two looks.
+    assert macs.count((folder / "int8.tflite").read_bytes()).macs == figures["macs"]
+
+
+def test_boxes_have_none(tmp_path: Path) -> None:
+    from converters.detection import jobs
+    from converters.steps.train import TrainStep
+    from edgecam.errors import UsageError
+
+    options = {option.name: option.default for option in TrainStep.options}
+    with pytest.raises(UsageError, match="mirror = True does not go with boxes"):
+        jobs.check({**options, "network": "ssd_mobilenet_v2", "mirror": True})

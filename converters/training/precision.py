@@ -20,7 +20,7 @@ def working(model: Any, precision: str) -> Any:
     config = fused.config(model.get_config())
     if precision != "float32":
         config = _with_policy(config, f"mixed_{precision}")
-    copy = type(model).from_config(config, {fused.NAME: fused.FusedBatchNormalization})
+    copy = type(model).from_config(config, fused.LAYERS)
     carry(model, copy)
     return copy
 

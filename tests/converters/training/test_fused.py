@@ -1,4 +1,4 @@
-"""Batch normalisation in one operation, and what else differs in the network that is trained."""
+"""Batch normalisation in one operation, and what else is quicker in the network that is trained."""
 
 from __future__ import annotations
 
@@ -115,3 +115,62 @@ def test_strided_depthwise_convolutions_stay_in_float32() -> None:
     depthwise = [layer for layer in work.layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
     computed = {(layer.strides != (1, 1), layer.compute_dtype) for layer in depthwise}
     assert computed == {(True, "float32"), (False, "bfloat16")}
+
+
+def convolved(layer: Any, x: Array, scale: Array) -> list[Array]:
+    """The answers and the gradients of their weighted sum, by input and kernel."""
+    import tensorflow as tf
+
+    given = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        out = tf.cast(layer(given), tf.float32)
+        total = tf.reduce_sum(out * scale)
+    found = tape.gradient(total, [given, layer.kernel.value])
+    return [np.asarray(value, np.float32) for value in (out, *found)]
+
+
+@pytest.mark.parametrize(("side", "filters"), [(7, 128), (8, 144), (3, 128), (9, 128), (7, 32)])
+@pytest.mark.parametrize("options", [{}, {"use_bias": True, "activation": "tanh"}], ids=str)
+def test_a_convolution_has_the_gradients_of_keras(side: int, filters: int, options: dict[str, Any]) -> None:
+    import keras
+
+    from converters.training import fused
+
+    made = [
+        kind(filters, 3, padding="same", dtype="mixed_bfloat16", **{"use_bias": False, **options})
+        for kind in (keras.layers.Conv2D, fused.QuickConv2D)
+    ]
+    x = RNG.normal(0, 1, (5, side, side, 128)).astype(np.float32)
+    scale = RNG.normal(0, 1, (5, side, side, filters)).astype(np.float32)
+    for layer in made:
+        layer.build(x.shape)
+    made[1].set_weights(made[0].get_weights())
+    for one, other in zip(*(convolved(layer, x, scale) for layer in made), strict=True):
+        # bfloat16 has eight bits; sums are rounded in another order.
+        np.testing.assert_allclose(one, other, atol=0.03 * np.abs(one).max())
+
+
+def test_only_small_maps_of_many_channels_take_the_other_gradient() -> None:
+    import tensorflow as tf
+
+    from converters.training import fused
+
+    def slow(side: int, channels: int, kind: str = "mixed_bfloat16", **options: Any) -> bool:
+        layer = fused.QuickConv2D(channels, 3, **{"padding": "same", "dtype": kind, **options})
+        layer.build((None, side, side, channels))
+
+        def step(x: Any) -> Any:
+            with tf.GradientTape() as tape:
+                out = tf.reduce_sum(layer(x))
+            return tape.gradient(out, layer.kernel.value)
+
+        traced = tf.function(step).get_concrete_function(tf.TensorSpec((4, side, side, channels)))
+        return "Conv2DBackpropFilter" in {operation.type for operation in traced.graph.get_operations()}
+
+    assert not slow(8, 128)
+    assert slow(9, 128)
+    assert slow(8, 64)
+    assert slow(8, 128, "float32")
+    assert slow(8, 128, strides=2)
+    assert slow(8, 128, padding="valid")

@@ -4,8 +4,9 @@ pruned, with and without a teacher. Writes a sweep recipe and runs it:
     python benchmarks/compare_networks.py --data cifar10/ --work compare --epochs 20
 
 Each of the 33 variants trains for ``--epochs``, a pruned or int8-trained one some more; trainings that
-several begin with are done once. ``--address`` takes a Ray cluster, ``--pictures 60`` so many of each class
-and part, to see that it works. The tables and the plot are in ``WORK/report.html``.
+several begin with are done once; what is done already is not done again. ``--address`` takes a Ray cluster,
+``--pictures 60`` so many of each class and part, to see that it works. Latencies are measured in the end, one
+after another. All is in ``WORK/report.html`` too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import plot
+import report
 
 #: name -> its options. Whole, MobileNetV2 learns three times as slowly as SqueezeNet on a processor.
 NETWORKS: dict[str, dict[str, Any]] = {"cnn": {}, "mobilenet_v2": {"width": 0.35}, "squeezenet": {}}
@@ -105,19 +109,88 @@ def few(data: Path, target: Path, count: int) -> Path:
     return target
 
 
+def gathered(work: Path, epochs: int) -> report.Figures:
+    """What a finished sweep has found: variant -> model -> its figures."""
+    latencies = json.loads((work / "latencies.json").read_text())
+    found: dict[str, dict[str, Any]] = {}
+    for folder in sorted((work / "variants").iterdir()):
+        told = json.loads((folder / "result.json").read_text())["figures"]
+        found[folder.name] = {
+            name: {
+                "top1": model["accuracy"]["top1"],
+                "ms": latencies["models"][f"{folder.name}/{name}"]["invoke_ms"],
+                **{key: model[key] for key in ("bytes", "compressed", "macs", "parameters")},
+            }
+            for name, model in told["models"].items()
+        }
+    learnt = json.loads((work / "variants/cnn-plain/data.json").read_text())
+    counts = {part: len(learnt[part]) for part in ("train", "test")}
+    return {"epochs": epochs, "pictures": counts, "measured_on": latencies["machine"], "variants": found}
+
+
+def _cells(model: dict[str, Any]) -> list[str]:
+    return [
+        f"{model['top1']:.1%}",
+        f"{model['bytes'] / 1000:.0f}",
+        f"{model['compressed'] / 1000:.0f}",
+        f"{model['macs'] / 1e6:.1f}",
+        f"{model['ms']:.3f}",
+    ]
+
+
+def tables(figures: report.Figures) -> str:
+    """Every way to quantise, then what became smaller, for each network."""
+    found = figures["variants"]
+    columns = ["top-1", "kB", "compressed", "M MACs", "ms"]
+    networks = [name for name in NETWORKS if f"{name}-plain" in found]
+    ways, shrunk = [], []
+    for network in networks:
+        plain = {**found[f"{network}-plain"], "int8 by QAT": found[f"{network}-qat"]["int8"]}
+        ways += [[f"{network}, {way}", *_cells(model)] for way, model in plain.items()]
+        for name, models in found.items():
+            how = name.removeprefix(f"{network}-")
+            if how != name and how not in ("plain", "qat"):
+                shrunk.append([f"{network} {how}", f"{models['float']['top1']:.1%}", *_cells(models["int8"])])
+    first = report.markdown(["network, file", *columns], ways)
+    second = report.markdown(["network and what was done", "float top-1", "int8 top-1", *columns[1:]], shrunk)
+    return f"{first}\n\n{second}"
+
+
+def draw(figures: report.Figures) -> str:
+    found = figures["variants"]
+    series = {
+        network: [
+            (models["int8"]["ms"], 100 * models["int8"]["top1"], name.removeprefix(f"{network}-"))
+            for name, models in found.items()
+            if name.startswith(f"{network}-")
+        ]
+        for network in NETWORKS
+    }
+    shown = {network: dots for network, dots in series.items() if dots}
+    return plot.scatter("int8: right against time", shown, "milliseconds a picture", "% right")
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, required=True, help="train/ and test/ with a folder for each class"
-    )
+    parser = report.parser(__doc__)
+    parser.add_argument("--data", type=Path, help="train/ and test/ with a folder for each class")
     parser.add_argument("--work", type=Path, default=Path("compare-networks"))
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--pictures", type=int, default=0, help="of each class and part; 0 for all")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--address", default="", help="of a Ray cluster")
     options = parser.parse_args()
+    if not options.read:
+        if options.data is None:
+            parser.error("--data is needed")
+        code = swept(options)
+        if code:
+            return code
+    report.run("networks", options, lambda: gathered(options.work, options.epochs), tables, draw)
+    return 0
+
+
+def swept(options: argparse.Namespace) -> int:
+    """Run the sweep; its exit code."""
     options.work.mkdir(parents=True, exist_ok=True)
     data = (
         few(options.data, options.work / "pictures", options.pictures) if options.pictures else options.data

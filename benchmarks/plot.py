@@ -150,6 +150,44 @@ def lines(
     return _whole(out)
 
 
+def scatter(
+    title: str,
+    series: Mapping[str, Sequence[tuple[float, float, str]]],
+    across: str,
+    up: str,
+) -> str:
+    """Dots over a logarithmic scale.
+
+    Args:
+        series: name -> dots (x, y, what it is; "" without a word beside it).
+        across, up: names of the scales.
+    """
+    xs = [x for dots in series.values() for x, _, _ in dots]
+    ys = [y for dots in series.values() for _, y, _ in dots]
+    legend = _legend_rows(list(series))
+    top = 52.0 + 18 * len(legend)
+    height = top + 330
+    out = Drawing(WIDTH, height, title)
+    x = Scale(min(xs) / 1.3, max(xs) * 1.3, 62, WIDTH - 24, logarithmic=True)
+    edge = 0.06 * (max(ys) - min(ys)) or 1.0
+    y = Scale(min(ys) - edge, max(ys) + edge, height - 46, top)
+    _head(out, title, legend, list(series))
+    out.text(62, top - 10, up)
+    out.text((62 + WIDTH) / 2, height - 8, across, "", "middle")
+    for tick in y.ticks(6):
+        out.line(62, y(tick), WIDTH - 24, y(tick), "grid")
+        out.text(54, y(tick) + 4, f"{tick:g}", "", "end")
+    for tick in x.ticks():
+        out.text(x(tick), height - 27, f"{tick:g}", "", "middle")
+    for number, dots in enumerate(series.values()):
+        for a, b, word in dots:
+            out.dot(x(a), y(b), 5, f"c{number % len(COLOURS)}", f"{word}: {b:.1f} at {a:.3g}")
+            if word:
+                out.text(x(a) + 8, y(b) + 4, word)
+    out.line(62, height - 46, WIDTH - 24, height - 46, "axis")
+    return _whole(out)
+
+
 def _legend_rows(names: Sequence[str]) -> list[list[str]]:
     """Names that stand in one row each."""
     rows: list[list[str]] = [[]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -109,9 +110,9 @@ def test_a_recipe_with_a_sweep_also_runs_as_it_is(tmp_path: Path) -> None:
         recipes.load(str(path))
 
 
-def test_the_comparison_of_networks_is_a_sweep(tmp_path: Path) -> None:
-    from benchmarks import compare_networks
-
+def test_the_comparison_of_networks_is_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[3] / "benchmarks"))
+    compare_networks = importlib.import_module("compare_networks")
     path = tmp_path / "networks.toml"
     compare_networks.write(path, compare_networks.recipe(8, compare_networks.NETWORKS))
     found = variants.read(recipes.load(str(path))).variants

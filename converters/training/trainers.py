@@ -66,18 +66,14 @@ def compiles() -> bool:
 
 
 class Mean:
-    """Losses and metrics of an epoch. TensorFlow adds them up over its batches, which are of equal size; JAX
-    begins anew with each batch."""
+    """Losses and metrics of an epoch: Keras (3.15) begins anew with each batch, and all are of equal size."""
 
     def __init__(self) -> None:
-        self._adds_up = keras.backend.backend() != "jax"
         self._sums: dict[str, float] = {}
         self._count = 0
 
     def of(self, logs: dict[str, float]) -> dict[str, float]:
         """The mean so far, with the logs of another batch."""
-        if self._adds_up:
-            return logs
         self._count += 1
         self._sums = {key: self._sums.get(key, 0.0) + value for key, value in logs.items()}
         return {key: value / self._count for key, value in self._sums.items()}

@@ -75,6 +75,34 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, precision
     assert all((a == b).all() for a, b in zip(weights, resumed, strict=True))
 
 
+def test_figures_are_means_of_all_batches(tmp_path: Path) -> None:
+    memory = Memory(60)
+    labels = np.eye(3, dtype=np.float32)[memory.classes]
+    still = replace(SMALL, epochs=1, batch=20, rate=1e-9, weight_decay=0.0)
+    model = network()
+    before = model.get_weights()
+
+    class Some:
+        def __init__(self, *parts: int) -> None:
+            self.parts, self.steps = parts, len(parts)
+
+        def epoch(self, number: int) -> Iterator[Any]:
+            for part in self.parts:
+                chosen = slice(20 * part, 20 * part + 20)
+                yield memory.x[chosen], labels[chosen]
+
+    def row(*parts: int) -> dict[str, float]:
+        model.set_weights(before)
+        done, _ = train(model, still, tmp_path / str(parts), feed=Some(*parts))
+        return dict(done.history[0])
+
+    alone = [row(part) for part in range(3)]
+    assert len({one["loss"] for one in alone}) == 3
+    together = row(0, 1, 2)
+    for figure in ("loss", "accuracy"):
+        assert together[figure] == pytest.approx(np.mean([one[figure] for one in alone]), rel=1e-3)
+
+
 def test_another_seed_is_another_training(tmp_path: Path) -> None:
     short = {"epochs": 1, "batch": 40}
     first, second = (fitting(tmp_path / str(seed), **short, seed=seed) for seed in (0, 1))

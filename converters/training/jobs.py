@@ -144,7 +144,7 @@ def _fit(
     looked_twice: dict[str, Any] = {}
     if options.get("mirror"):
         model, looked_twice = _mirrored(model, judge, report)
-        cost["macs"] *= 2
+        cost = tell(model, report)
     note = {"names": data.names, "network": options["network"], "resize": options["resize"]}
     files.save_model(model, folder.path(out), note)
     files.remove(checkpoints)

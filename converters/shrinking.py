@@ -21,7 +21,7 @@ from converters.training.fit import Fitted, fit
 from converters.training.judging import classifier_judge
 from converters.training.plan import Plan
 from converters.work import Work
-from edgecam.errors import UsageError
+from edgecam.errors import ModelError, UsageError
 from edgecam.types import Array, Floats
 
 ITSELF = "itself"  # the network as it was teaches the one that it becomes
@@ -54,10 +54,15 @@ class Shrinking:
         jobs.begin(self.plan)
         path, data = Path(options["model"]), jobs.dataset(work)
         jobs.refuse_boxes(data, "prune and qat")
+        self.note = files.note(path)
+        if self.note.get("looks", 1) > 1:
+            raise ModelError(
+                f"{path} looks at mirror images too: its layers lie within",
+                "mirror = true only for the last step that makes a model, and for teachers",
+            )
         self.model = files.load_model(path)
         self.graph = layergraph.read(self.model)
         jobs.check_classes(self.model, path, data.names, "the model")
-        self.note = files.note(path)
         self._convention = None if takes_pixels(self.graph) else _convention(path, options["preprocess"])
         self._scaling = None if self._convention is None else _scaling(self._convention)
         height, width, channels = (int(side or 0) for side in self.model.inputs[0].shape[1:])

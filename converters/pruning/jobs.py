@@ -18,7 +18,7 @@ from converters.pruning.sparse import Sparse
 from converters.pruning.structured import Structured, Target
 from converters.shrinking import Shrinking
 from converters.steps.base import Report
-from converters.training import files
+from converters.training import files, mirror
 from converters.work import Work
 from edgecam.errors import UsageError
 
@@ -52,9 +52,12 @@ def prune(report: Report, *, work: str, options: Mapping[str, Any], mark: str, o
         options["by"] == "gamma",
     )
     network, rows = Rounds(task, method, epochs, folder.path(FOLDER), mark).run()
-    files.save_model(network, folder.path(out), task.note)
-    files.remove(folder.path(FOLDER))
     left = cost.of(trace(layergraph.read(network)))
+    looks = mirror.LOOKS if options["mirror"] else 1
+    if options["mirror"]:
+        network, _ = mirror.kept(network, task.accuracy, report)
+    files.save_model(network, folder.path(out), {**task.note, "looks": looks})
+    files.remove(folder.path(FOLDER))
     return {
         "kind": "unstructured" if target is None else "structured",
         "by": options["by"] if target is not None else "magnitude",
@@ -65,7 +68,7 @@ def prune(report: Report, *, work: str, options: Mapping[str, Any], mark: str, o
         "seconds": round(sum(row["fit"]["seconds"] for row in rows if "fit" in row), 2),
         "network": task.model.name,
         "before": {"macs": full, "parameters": rows[0]["parameters"]},
-        "macs": left.macs,
+        "macs": looks * left.macs,
         "parameters": left.parameters,
         "plan": asdict(task.plan),
         "files": [out],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.steps.base import Option, Report
-from converters.steps.train import NETWORK, SHARED, WEIGHTS
+from converters.steps.train import MIRROR, NETWORK, SHARED, WEIGHTS
 from converters.training.plan import OPTIONS
 from converters.work import Work
 
@@ -32,6 +32,7 @@ class DistillStep:
         *NETWORK,
         Option("teacher", str, "", "A trained model; that of the steps before if not said."),
         *TEACHING,
+        MIRROR,
         WEIGHTS,
         *OPTIONS,
         *SHARED,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.steps.base import Option, Report
+from converters.steps.train import MIRROR
 from converters.training.plan import OPTIONS
 from converters.work import Work
 
@@ -76,6 +77,7 @@ class PruneStep:
         Option("multiple", int, 8, "Numbers of channels are multiples of this."),
         Option("pictures", int, 512, "Pictures to see channels' answers on, for entropy."),
         *TEACH,
+        MIRROR,
         *gentle(_GENTLE),
         *SHARED,
     )

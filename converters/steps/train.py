@@ -45,7 +45,7 @@ MIRROR = Option(
     "mirror",
     bool,
     False,
-    "Answer by the mean of a picture and its mirror image: twice the work, for teachers.",
+    "Keep a network that answers by the mean of a picture and its mirror image: twice the work.",
 )
 WEIGHTS = Option(
     "weights", str, "", "Weights to begin with: a .keras or .h5 file, a detector's tfjs model.json, imagenet."

@@ -95,7 +95,8 @@ def _teacher(path: Path, options: Mapping[str, Any], data: Any, student: Any, re
     teacher = files.load_model(path)
     check_classes(teacher, path, data.names, "the teacher")
     found = cost.of_model(teacher)
-    size = f"{found.parameters:,} parameters, {found.macs / 1e6:.1f} million multiply-accumulates"
+    macs = found.macs * int(files.note(path).get("looks", 1))
+    size = f"{found.parameters:,} parameters, {macs / 1e6:.1f} million multiply-accumulates"
     report.line(f"teacher: {path}, {size}")
     said = options["teacher_preprocess"]
     scale = conventions.parse(said) if said else None
@@ -121,7 +122,7 @@ def _fit(
     makes: Any = None,
 ) -> dict[str, Any]:
     """Feed, train and save a model; the step's figures."""
-    from converters.training import files, sheet, transfer, whiten
+    from converters.training import files, mirror, sheet, transfer, whiten
     from converters.training.feed import open_feeds
     from converters.training.fit import fit
     from converters.training.judging import classifier_judge
@@ -141,28 +142,17 @@ def _fit(
     shared: Any = {"mark": mark, "judge": judge, "new": new or ("logits",), "trainer": makes}
     feed = spread.shared(feeds.train, feeds.train.batch)
     fitted = fit(model, feed, plan, checkpoints, report, **shared)
-    looked_twice: dict[str, Any] = {}
-    if options.get("mirror"):
-        model, looked_twice = _mirrored(model, judge, report)
-        cost = tell(model, report)
     note = {"names": data.names, "network": options["network"], "resize": options["resize"]}
+    looked_twice: dict[str, Any] = {}
+    if options["mirror"]:
+        model, looked_twice = mirror.kept(model, judge, report)
+        note["looks"] = mirror.LOOKS
+        cost = tell(model, report, mirror.LOOKS)
     files.save_model(model, folder.path(out), note)
     files.remove(checkpoints)
     made = {"network": options["network"] or Path(options["model"]).stem, "input": list(shape), **cost}
     known = {"plan": asdict(plan), "sheet": sheet_file, "files": [out, sheet_file]}
     return {**made, **asdict(fitted), **known, **looked_twice}
-
-
-def _mirrored(model: Any, judge: Any, report: Report) -> tuple[Any, dict[str, Any]]:
-    """The network that looks at the mirror image too, and what that is worth on validation pictures."""
-    from converters.training import mirror
-
-    twice = mirror.mirrored(model)
-    if judge is None:
-        return twice, {}
-    once, found = judge(model), judge(twice)
-    report.line(f"with mirror images: right {found['accuracy']:.1%}, without {once['accuracy']:.1%}")
-    return twice, {"mirrored": found}
 
 
 def begin(plan: Plan) -> None:
@@ -292,14 +282,15 @@ def check_classes(model: Any, path: Path, names: tuple[str, ...], what: str) -> 
         )
 
 
-def tell(model: Any, report: Report) -> dict[str, int]:
-    """What a network costs, said and given back."""
+def tell(model: Any, report: Report, looks: int = 1) -> dict[str, int]:
+    """What a network costs that looks so many times at a picture, said and given back."""
     from converters.training import cost
 
     found = cost.of_model(model)
+    macs = looks * found.macs
     height, width, channels = model.inputs[0].shape[1:]
     report.line(
         f"{model.name}: {width}x{height}x{channels}, {found.parameters:,} parameters,"
-        f" {found.macs / 1e6:.1f} million multiply-accumulates a picture"
+        f" {macs / 1e6:.1f} million multiply-accumulates a picture"
     )
-    return {"macs": found.macs, "parameters": found.parameters}
+    return {"macs": macs, "parameters": found.parameters}

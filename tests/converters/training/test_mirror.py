@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from converters import macs
+from converters import graph, macs
 from converters.training.feed import TrainFeed
 from converters.training.plan import Plan
 from converters.work import Work
@@ -40,6 +40,7 @@ def test_it_answers_by_the_mean_of_both_and_teaches(tmp_path: Path) -> None:
     assert not np.allclose(once, turned, atol=1e-3)
     found = heads.logits(teacher).predict_on_batch(x)
     np.testing.assert_allclose(found, (once + turned) / 2, atol=1e-4)
+    assert np.asarray(teacher.predict_on_batch(x[:1])).shape == (1, 3)
     np.testing.assert_allclose(np.asarray(teacher.predict_on_batch(x)).sum(1), 1, atol=1e-5)
 
     plan = Plan(epochs=3, batch=20, rate=0.003, precision="bfloat16", shift=0.0)
@@ -62,9 +63,20 @@ run = "data"
 run = "train"
 network = "plain"
 widths = [8, 8, 8]
-epochs = 2
+epochs = 6
 batch = 10
-mirror = true
+rate = 0.01
+{train}
+
+[[step]]
+run = "prune"
+to = 0.6
+rounds = 1
+final_epochs = 1
+multiple = 4
+floor = 4
+batch = 10
+{prune}
 
 [[step]]
 run = "quantize"
@@ -77,18 +89,32 @@ max_class_drop = 100.0
 """
 
 
-def test_the_step_keeps_it_and_it_converts(tmp_path: Path) -> None:
+def test_steps_keep_it_and_it_converts(tmp_path: Path) -> None:
     data = pictures.write(tmp_path / "data", (40, 40, 40))
     recipe, folder = tmp_path / "recipe.toml", tmp_path / "work"
-    recipe.write_text(RECIPE)
+    recipe.write_text(RECIPE.format(train="", prune="mirror = true"))
     done = run("run", recipe, "--data", data, "--work", folder)
     assert done.returncode == 0, done.stderr
     assert "with mirror images: right " in done.stderr
-    figures = Work(folder).figures("train")
-    assert figures is not None
-    assert 0 <= figures["mirrored"]["accuracy"] <= 1
-    # What the file costs is what was said: two looks.
-    assert macs.count((folder / "int8.tflite").read_bytes()).macs == figures["macs"]
+    trained, pruned = Work(folder).figures("train"), Work(folder).figures("prune")
+    assert trained is not None
+    assert pruned is not None
+    assert 0.3 * 2 < pruned["macs"] / trained["macs"] < 0.62 * 2
+    # What the file costs is what was said: two looks, with each layer once.
+    found = graph.read((folder / "int8.tflite").read_bytes())
+    assert macs.of_graph(found).macs == pruned["macs"]
+    assert [op.name for op in found.operators].count("CONV_2D") == 7
+
+    recipe.write_text(RECIPE.format(train="mirror = true", prune=""))
+    done = run("run", recipe, "--data", data, "--work", folder)
+    # The teacher looks twice now, and that is no network to prune.
+    assert done.returncode == 1, done.stderr
+    assert "with mirror images: right " in done.stderr
+    again = Work(folder).figures("train")
+    assert again is not None
+    assert again["macs"] == 2 * trained["macs"]
+    assert 0 <= again["mirrored"]["accuracy"] <= 1
+    assert "trained.keras looks at mirror images too: its layers lie within: mirror = true" in done.stderr
 
 
 def test_boxes_have_none(tmp_path: Path) -> None:

@@ -157,17 +157,23 @@ def tables(figures: report.Figures) -> str:
 
 
 def draw(figures: report.Figures) -> str:
+    """What is right against the size of the file and against time, int8."""
     found = figures["variants"]
-    series = {
-        network: [
-            (models["int8"]["ms"], 100 * models["int8"]["top1"], name.removeprefix(f"{network}-"))
-            for name, models in found.items()
-            if name.startswith(f"{network}-")
-        ]
-        for network in NETWORKS
-    }
-    shown = {network: dots for network, dots in series.items() if dots}
-    return plot.scatter("int8: right against time", shown, "milliseconds a picture", "% right")
+
+    def against(key: str, scale: float) -> dict[str, list[tuple[float, float, str]]]:
+        series = {}
+        for network in NETWORKS:
+            models = {name: said["int8"] for name, said in found.items() if name.startswith(f"{network}-")}
+            series[network] = [
+                (model[key] * scale, 100 * model["top1"], name.removeprefix(f"{network}-"))
+                for name, model in models.items()
+            ]
+        return {network: dots for network, dots in series.items() if dots}
+
+    return plot.beside(
+        plot.scatter("int8: right against size", against("bytes", 0.001), "kB", "% right"),
+        plot.scatter("int8: right against time", against("ms", 1.0), "milliseconds a picture", "% right"),
+    )
 
 
 def main() -> int:

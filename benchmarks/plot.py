@@ -159,7 +159,7 @@ def scatter(
     """Dots over a logarithmic scale.
 
     Args:
-        series: name -> dots (x, y, what it is; "" without a word beside it).
+        series: name -> dots (x, y, what it is). The word stands beside a dot where there is room for it.
         across, up: names of the scales.
     """
     xs = [x for dots in series.values() for x, _, _ in dots]
@@ -179,13 +179,24 @@ def scatter(
         out.text(54, y(tick) + 4, f"{tick:g}", "", "end")
     for tick in x.ticks():
         out.text(x(tick), height - 27, f"{tick:g}", "", "middle")
+    taken = [(x(a) - 5, x(a) + 5, y(b)) for dots in series.values() for a, b, _ in dots]
     for number, dots in enumerate(series.values()):
         for a, b, word in dots:
             out.dot(x(a), y(b), 5, f"c{number % len(COLOURS)}", f"{word}: {b:.1f} at {a:.3g}")
-            if word:
-                out.text(x(a) + 8, y(b) + 4, word)
+            _beside(out, x(a), y(b), word, taken)
     out.line(62, height - 46, WIDTH - 24, height - 46, "axis")
     return _whole(out)
+
+
+def _beside(out: Drawing, x: float, y: float, word: str, taken: list[tuple[float, float, float]]) -> None:
+    """A word to the right of a dot, or to its left, unless it would cover something."""
+    for start, anchor in ((x + 8, "start"), (x - 8 - width_of(word), "end")):
+        end = start + width_of(word)
+        free = all(end < left or right < start or abs(y - height) > 11 for left, right, height in taken)
+        if free and end < WIDTH - 8 and start > 62:
+            out.text(start if anchor == "start" else end, y + 4, word, "", anchor)
+            taken.append((start, end, y))
+            return
 
 
 def _legend_rows(names: Sequence[str]) -> list[list[str]]:

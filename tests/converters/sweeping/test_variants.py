@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,13 @@ def test_the_comparison_of_networks_is_a_sweep(tmp_path: Path, monkeypatch: pyte
     assert len(by_name["cnn-plain"]["quantize"]["recipes"]) == 5
     # One training for each network, and one for the teacher.
     assert len({trunk.name for trunk in variants.trunks(found).values()}) == 4
+
+
+def test_its_tables_and_plots_have_every_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(__file__).resolve().parents[3] / "benchmarks"
+    monkeypatch.syspath_prepend(str(folder))
+    compare_networks = importlib.import_module("compare_networks")
+    figures = json.loads((folder / "results" / "networks.json").read_text())
+    ways, shrunk = (table.splitlines()[2:] for table in compare_networks.tables(figures).split("\n\n"))
+    assert (len(ways), len(shrunk)) == (3 * (6 + 1), 3 * 9)
+    assert compare_networks.draw(figures).count("<circle") == 2 * 3 * 11

@@ -141,12 +141,16 @@ def test_the_words_of_a_promise() -> None:
     assert verify.promise(golden()) == "nothing"
 
 
-@pytest.mark.parametrize("name", ["detect-coco", "classify-person", "classify-things10", "face"])
-def test_the_bundled_models_carry_eight(name: str) -> None:
+@pytest.mark.parametrize(
+    # Eight, but five where all of the file must stay under 300 kB.
+    ("name", "count"),
+    [("detect-coco", 8), ("classify-person", 8), ("classify-things10", 5), ("face", 8)],
+)
+def test_the_bundled_models_carry_samples(name: str, count: int) -> None:
     spec, samples = verify.load(MODELS / f"{name}.tflite")
     assert spec.name == name
-    assert len(samples) == 8
-    assert len({verify.fingerprint(sample.image) for sample in samples}) == 8
+    assert len(samples) == count
+    assert len({verify.fingerprint(sample.image) for sample in samples}) == count
     assert all(sample.expect for sample in samples)
     allowed = (0.03, 0.02) if name == "face" else (0.1, 0.05)
     assert {(sample.score, sample.box) for sample in samples} == {allowed}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
+
+from converters.training.freeze import flat
 
 
 class Cost(NamedTuple):
@@ -23,19 +24,7 @@ class Cost(NamedTuple):
 
 def of_model(model: Any) -> Cost:
     """Cost of convolutions and dense layers; what :mod:`converters.macs` counts in the converted file."""
-    return Cost(_all(model), int(model.count_params()))
-
-
-def _all(model: Any) -> int:
-    """Of a model's layers, those of models within as often as they are called."""
-    calls = {}
-    with contextlib.suppress(NotImplementedError):  # a class of its own need not say what it is made of
-        told = model.get_config().get("layers", ())
-        calls = {entry["name"]: len(entry["inbound_nodes"]) for entry in told if "inbound_nodes" in entry}
-    return sum(
-        calls.get(layer.name, 1) * _all(layer) if hasattr(layer, "layers") else _macs(layer)
-        for layer in model.layers
-    )
+    return Cost(sum(map(_macs, flat(model))), int(model.count_params()))
 
 
 def _macs(layer: Any) -> int:

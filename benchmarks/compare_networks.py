@@ -22,6 +22,9 @@ from typing import Any
 import plot
 import report
 
+from converters.sweeping.outcome import LATENCIES
+from converters.sweeping.sweep import RESULT
+
 #: name -> its options. Whole, MobileNetV2 learns three times as slowly as SqueezeNet on a processor.
 NETWORKS: dict[str, dict[str, Any]] = {"cnn": {}, "mobilenet_v2": {"width": 0.35}, "squeezenet": {}}
 EVERY_WAY = ("int8", "dynamic", "float16", "int16x8", "codebook")
@@ -111,10 +114,10 @@ def few(data: Path, target: Path, count: int) -> Path:
 
 def gathered(work: Path, epochs: int) -> report.Figures:
     """What a finished sweep has found: variant -> model -> its figures."""
-    latencies = json.loads((work / "latencies.json").read_text())
+    latencies = json.loads((work / LATENCIES).read_text())
     found: dict[str, dict[str, Any]] = {}
     for folder in sorted((work / "variants").iterdir()):
-        told = json.loads((folder / "result.json").read_text())["figures"]
+        told = json.loads((folder / RESULT).read_text())["figures"]
         found[folder.name] = {
             name: {
                 "top1": model["accuracy"]["top1"],
@@ -138,18 +141,24 @@ def _cells(model: dict[str, Any]) -> list[str]:
     ]
 
 
+def _of(network: str, figures: report.Figures) -> dict[str, dict[str, Any]]:
+    """What was done to a network -> model -> its figures."""
+    start = f"{network}-"
+    found = figures["variants"].items()
+    return {name.removeprefix(start): models for name, models in found if name.startswith(start)}
+
+
 def tables(figures: report.Figures) -> str:
     """Every way to quantise, then what became smaller, for each network."""
-    found = figures["variants"]
     columns = ["top-1", "kB", "compressed", "M MACs", "ms"]
-    networks = [name for name in NETWORKS if f"{name}-plain" in found]
     ways, shrunk = [], []
-    for network in networks:
-        plain = {**found[f"{network}-plain"], "int8 by QAT": found[f"{network}-qat"]["int8"]}
-        ways += [[f"{network}, {way}", *_cells(model)] for way, model in plain.items()]
-        for name, models in found.items():
-            how = name.removeprefix(f"{network}-")
-            if how != name and how not in ("plain", "qat"):
+    for network in NETWORKS:
+        for how, models in _of(network, figures).items():
+            if how == "plain":
+                ways += [[f"{network}, {way}", *_cells(model)] for way, model in models.items()]
+            elif how == "qat":
+                ways.append([f"{network}, int8 by QAT", *_cells(models["int8"])])
+            else:
                 shrunk.append([f"{network} {how}", f"{models['float']['top1']:.1%}", *_cells(models["int8"])])
     first = report.markdown(["network, file", *columns], ways)
     second = report.markdown(["network and what was done", "float top-1", "int8 top-1", *columns[1:]], shrunk)
@@ -158,16 +167,15 @@ def tables(figures: report.Figures) -> str:
 
 def draw(figures: report.Figures) -> str:
     """What is right against the size of the file and against time, int8."""
-    found = figures["variants"]
 
     def against(key: str, scale: float) -> dict[str, list[tuple[float, float, str]]]:
-        series = {}
-        for network in NETWORKS:
-            models = {name: said["int8"] for name, said in found.items() if name.startswith(f"{network}-")}
-            series[network] = [
-                (model[key] * scale, 100 * model["top1"], name.removeprefix(f"{network}-"))
-                for name, model in models.items()
+        series = {
+            network: [
+                (models["int8"][key] * scale, 100 * models["int8"]["top1"], how)
+                for how, models in _of(network, figures).items()
             ]
+            for network in NETWORKS
+        }
         return {network: dots for network, dots in series.items() if dots}
 
     return plot.beside(

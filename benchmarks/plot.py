@@ -131,13 +131,7 @@ def lines(
     x = Scale(xs[0], xs[-1], 62, WIDTH - 24, logarithmic and xs[0] > 0)
     y = Scale(0, highest * 1.06 or 1, height - 46, top)
     _head(out, title, legend, list(series))
-    out.text(62, top - 10, up)
-    out.text((62 + WIDTH) / 2, height - 8, across, "", "middle")
-    for tick in y.ticks(5):
-        out.line(62, y(tick), WIDTH - 24, y(tick), "grid")
-        out.text(54, y(tick) + 4, f"{tick:g}", "", "end")
-    for tick in xs if len(xs) < 10 else x.ticks(8):
-        out.text(x(tick), height - 27, f"{tick:g}", "", "middle")
+    _scales(out, x, y, across, up, xs if len(xs) < 10 else x.ticks(8), y.ticks(5))
     for number, (name, points) in enumerate(series.items()):
         colour = number % len(COLOURS)
         out.path([(x(a), y(b)) for a, b in points], f"l{colour}")
@@ -172,13 +166,7 @@ def scatter(
     edge = 0.06 * (max(ys) - min(ys)) or 1.0
     y = Scale(min(ys) - edge, max(ys) + edge, height - 46, top)
     _head(out, title, legend, list(series))
-    out.text(62, top - 10, up)
-    out.text((62 + WIDTH) / 2, height - 8, across, "", "middle")
-    for tick in y.ticks(6):
-        out.line(62, y(tick), WIDTH - 24, y(tick), "grid")
-        out.text(54, y(tick) + 4, f"{tick:g}", "", "end")
-    for tick in x.ticks():
-        out.text(x(tick), height - 27, f"{tick:g}", "", "middle")
+    _scales(out, x, y, across, up, x.ticks(), y.ticks(6))
     taken = [(x(a) - 5, x(a) + 5, y(b)) for dots in series.values() for a, b, _ in dots]
     for number, dots in enumerate(series.values()):
         for a, b, word in dots:
@@ -186,6 +174,19 @@ def scatter(
             _beside(out, x(a), y(b), word, taken)
     out.line(62, height - 46, WIDTH - 24, height - 46, "axis")
     return _whole(out)
+
+
+def _scales(
+    out: Drawing, x: Scale, y: Scale, across: str, up: str, xs: Sequence[float], ys: Sequence[float]
+) -> None:
+    """Names and ticks of both scales, and a grid of the heights."""
+    out.text(x.start, y.end - 10, up)
+    out.text((x.start + WIDTH) / 2, out.height - 8, across, "", "middle")
+    for tick in ys:
+        out.line(x.start, y(tick), x.end, y(tick), "grid")
+        out.text(x.start - 8, y(tick) + 4, f"{tick:g}", "", "end")
+    for tick in xs:
+        out.text(x(tick), out.height - 27, f"{tick:g}", "", "middle")
 
 
 def _beside(out: Drawing, x: float, y: float, word: str, taken: list[tuple[float, float, float]]) -> None:

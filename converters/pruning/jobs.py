@@ -53,8 +53,9 @@ def prune(report: Report, *, work: str, options: Mapping[str, Any], mark: str, o
     )
     network, rows = Rounds(task, method, epochs, folder.path(FOLDER), mark).run()
     left = cost.of(trace(layergraph.read(network)))
-    looks = mirror.LOOKS if options["mirror"] else 1
+    looks = 1
     if options["mirror"]:
+        looks = mirror.LOOKS
         network, _ = mirror.kept(network, task.accuracy, report)
     files.save_model(network, folder.path(out), {**task.note, "looks": looks})
     files.remove(folder.path(FOLDER))

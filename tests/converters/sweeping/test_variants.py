@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,9 +112,16 @@ def test_a_recipe_with_a_sweep_also_runs_as_it_is(tmp_path: Path) -> None:
         recipes.load(str(path))
 
 
-def test_the_comparison_of_networks_is_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[3] / "benchmarks"))
-    compare_networks = importlib.import_module("compare_networks")
+BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
+
+
+@pytest.fixture
+def compare_networks(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("compare_networks")
+
+
+def test_the_comparison_of_networks_is_a_sweep(tmp_path: Path, compare_networks: Any) -> None:
     path = tmp_path / "networks.toml"
     compare_networks.write(path, compare_networks.recipe(8, compare_networks.NETWORKS))
     found = variants.read(recipes.load(str(path))).variants
@@ -129,11 +137,8 @@ def test_the_comparison_of_networks_is_a_sweep(tmp_path: Path, monkeypatch: pyte
     assert len({trunk.name for trunk in variants.trunks(found).values()}) == 4
 
 
-def test_its_tables_and_plots_have_every_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = Path(__file__).resolve().parents[3] / "benchmarks"
-    monkeypatch.syspath_prepend(str(folder))
-    compare_networks = importlib.import_module("compare_networks")
-    figures = json.loads((folder / "results" / "networks.json").read_text())
+def test_its_tables_and_plots_have_every_file(compare_networks: Any) -> None:
+    figures = json.loads((BENCHMARKS / "results" / "networks.json").read_text())
     ways, shrunk = (table.splitlines()[2:] for table in compare_networks.tables(figures).split("\n\n"))
     assert (len(ways), len(shrunk)) == (3 * (6 + 1), 3 * 9)
     assert compare_networks.draw(figures).count("<circle") == 2 * 3 * 11

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgecam import encoders
 from edgecam.resources import bundled_model
 from tests.e2e.command import EDGECAM, Running, edgecam
 
@@ -151,7 +151,7 @@ class TestSinks:
         [("mpeg4", "6m"), pytest.param("h264", "1m", marks=pytest.mark.ffmpeg)],
     )
     def test_disk_full_while_recording(self, tmp_path: Path, codec: str, size: str) -> None:
-        if codec == "h264" and shutil.which("ffmpeg") is None:
+        if codec == "h264" and encoders.h264_coder() is None:
             pytest.skip("ffmpeg is not installed: apt install ffmpeg")
         if os.geteuid() != 0:
             pytest.skip("a full disk can be made by root only: run as root")

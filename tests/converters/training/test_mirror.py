@@ -14,7 +14,7 @@ from converters.training.plan import Plan
 from converters.work import Work
 from tests.converters.training import pictures
 from tests.converters.training.pictures import Memory, Remembering
-from tests.converters.training.test_steps import run
+from tests.converters.training.test_steps import JUDGED, TRAINED, run
 
 pytestmark = pytest.mark.convert
 
@@ -55,22 +55,7 @@ def test_it_answers_by_the_mean_of_both_and_teaches(tmp_path: Path) -> None:
     assert all((a == b).all() for a, b in zip(before, teacher.get_weights(), strict=True))
 
 
-RECIPE = """
-summary = "a test"
-name = "colours"
-
-[[step]]
-run = "data"
-
-[[step]]
-run = "train"
-network = "plain"
-widths = [8, 8, 8]
-epochs = 6
-batch = 10
-rate = 0.01
-{train}
-
+PRUNED = """
 [[step]]
 run = "prune"
 to = 0.6
@@ -79,23 +64,15 @@ final_epochs = 1
 multiple = 4
 floor = 4
 batch = 10
-{prune}
-
-[[step]]
-run = "quantize"
-
-[[step]]
-run = "evaluate"
-layers = 0
-max_drop = 100.0
-max_class_drop = 100.0
 """
+MIRROR = "mirror = true\n"
 
 
 def test_steps_keep_it_and_it_converts(tmp_path: Path) -> None:
     data = pictures.write(tmp_path / "data", (40, 40, 40))
     recipe, folder = tmp_path / "recipe.toml", tmp_path / "work"
-    recipe.write_text(RECIPE.format(train="", prune="mirror = true"))
+    learnt = TRAINED.format(epochs=6)
+    recipe.write_text(learnt + PRUNED + MIRROR + JUDGED)
     done = run("run", recipe, "--data", data, "--work", folder)
     assert done.returncode == 0, done.stderr
     assert "with mirror images: right " in done.stderr
@@ -108,7 +85,7 @@ def test_steps_keep_it_and_it_converts(tmp_path: Path) -> None:
     assert macs.of_graph(found).macs == pruned["macs"]
     assert [op.name for op in found.operators].count("CONV_2D") == 7
 
-    recipe.write_text(RECIPE.format(train="mirror = true", prune=""))
+    recipe.write_text(learnt + MIRROR + PRUNED + JUDGED)
     done = run("run", recipe, "--data", data, "--work", folder)
     # The teacher looks twice now, and that is no network to prune.
     assert done.returncode == 1, done.stderr

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.convert
 
 COMMAND = [sys.executable, "-c", "from converters.cli import main; main()"]
 CIFAR = Path(__file__).resolve().parents[4] / "shared/data/cifar10.zip"
-RECIPE = """
+#: with ``epochs``
+TRAINED = """
 summary = "a test"
 name = "colours"
 
@@ -36,7 +37,8 @@ batch = 10
 rate = 0.01
 ema = 0.8
 shift = 0.0
-
+"""
+DISTILLED = """
 [[step]]
 run = "distill"
 network = "plain"
@@ -45,7 +47,8 @@ epochs = 2
 batch = 10
 rate = 0.01
 features = ["block2_act2"]
-
+"""
+JUDGED = """
 [[step]]
 run = "quantize"
 
@@ -54,7 +57,8 @@ run = "evaluate"
 layers = 0
 max_drop = 100.0
 max_class_drop = 100.0
-
+"""
+SHIPPED = """
 [[step]]
 run = "embed"
 
@@ -78,7 +82,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_from_pictures_to_a_judged_file_with_a_kill_between(colours: Path, tmp_path: Path) -> None:
     recipe, folder = tmp_path / "recipe.toml", tmp_path / "work"
-    recipe.write_text(RECIPE.format(epochs=8))
+    recipe.write_text(TRAINED.format(epochs=8) + DISTILLED + JUDGED + SHIPPED)
     arguments = ("run", recipe, "--data", colours, "--work", folder)
     child = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True)
     state = folder / "trained" / "state.npz"
@@ -155,8 +159,7 @@ def test_real_pictures_with_a_split_of_their_own(tmp_path: Path) -> None:
                 wanted[key] = wanted.get(key, 0) + 1
                 archive.extract(name, tmp_path / "data")
     recipe = tmp_path / "recipe.toml"
-    head, _, _ = RECIPE.partition('[[step]]\nrun = "distill"')
-    recipe.write_text(head.format(epochs=4).replace("batch = 10", "batch = 20\nwhiten = true"))
+    recipe.write_text(TRAINED.format(epochs=4).replace("batch = 10", "batch = 20\nwhiten = true"))
     done = run("run", recipe, "--data", tmp_path / "data", "--work", tmp_path / "work")
     assert done.returncode == 0, done.stderr
     data, trained = (Work(tmp_path / "work").figures(step) for step in ("data", "train"))

@@ -15,13 +15,12 @@ from converters import conventions, layergraph
 from converters.conventions import Convention
 from converters.qat.places import takes_pixels
 from converters.steps.base import Report
-from converters.training import distil, files, jobs, processor
+from converters.training import distil, files, jobs, mirror
 from converters.training.feed import open_feeds
 from converters.training.fit import Fitted, fit
 from converters.training.judging import classifier_judge
-from converters.training.plan import Plan
 from converters.work import Work
-from edgecam.errors import ModelError, UsageError
+from edgecam.errors import UsageError
 from edgecam.types import Array, Floats
 
 ITSELF = "itself"  # the network as it was teaches the one that it becomes
@@ -49,18 +48,11 @@ class Shrinking:
         if not options["model"]:
             raise UsageError("no model is named", "run the step train first, or add --model FILE")
         # No training at all between two cuts is a choice, too.
-        plan = Plan.from_options({**options, "epochs": max(1, options["epochs"])})
-        self.plan = processor.settled(plan, report)
-        jobs.begin(self.plan)
+        self.plan = jobs.begin({**options, "epochs": max(1, options["epochs"])}, report)
         path, data = Path(options["model"]), jobs.dataset(work)
         jobs.refuse_boxes(data, "prune and qat")
-        self.note = files.note(path)
-        if self.note.get("looks", 1) > 1:
-            raise ModelError(
-                f"{path} looks at mirror images too: its layers lie within",
-                "mirror = true only for the last step that makes a model, and for teachers",
-            )
-        self.model = files.load_model(path)
+        self.note = {**files.note(path), mirror.KEY: 1}
+        self.model = mirror.to_change(path, report)
         self.graph = layergraph.read(self.model)
         jobs.check_classes(self.model, path, data.names, "the model")
         self._convention = None if takes_pixels(self.graph) else _convention(path, options["preprocess"])

@@ -11,7 +11,6 @@ for CNN Compression", 2017), ``random`` what all of them have to beat.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -114,23 +113,20 @@ def answer(channels: Channels, node: Node) -> int:
 
 def _pooled(channels: Channels, nodes: list[int], batches: Iterable[Array]) -> list[Floats]:
     """Each channel's mean over the picture: float32 (pictures, channels) for each node."""
-    import tensorflow as tf
+    import keras
 
     copier = Copier()
-    model = layergraph.build(channels.graph, copier, outputs=nodes)
+    maps = layergraph.build(channels.graph, copier, outputs=nodes)
     copier.copy_weights()
-
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def ask(pictures: Any) -> list[Any]:
-        return [
-            tf.reduce_mean(out, range(1, len(out.shape) - 1)) if len(out.shape) > 2 else out
-            for out in tf.nest.flatten(model(pictures, training=False))
-        ]
-
+    means = [
+        keras.ops.mean(out, tuple(range(1, len(out.shape) - 1))) if len(out.shape) > 2 else out
+        for out in maps.outputs
+    ]
+    model = keras.Model(maps.inputs, means)
     found: list[list[Floats]] = [[] for _ in nodes]
     for batch in batches:
-        for kept, out in zip(found, ask(tf.cast(batch, tf.float32)), strict=True):
-            kept.append(out.numpy())
+        for kept, out in zip(found, model.predict_on_batch(np.asarray(batch, np.float32)), strict=True):
+            kept.append(np.asarray(out))
     if not found or not found[0]:
         raise ModelError("no pictures to see the channels' answers on", "add --data, or prune --by l1")
     return [np.concatenate(kept) for kept in found]

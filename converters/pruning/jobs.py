@@ -57,7 +57,7 @@ def prune(report: Report, *, work: str, options: Mapping[str, Any], mark: str, o
     if options["mirror"]:
         looks = mirror.LOOKS
         network, _ = mirror.kept(network, task.accuracy, report)
-    files.save_model(network, folder.path(out), {**task.note, "looks": looks})
+    files.save_model(network, folder.path(out), {**task.note, mirror.KEY: looks})
     files.remove(folder.path(FOLDER))
     return {
         "kind": "unstructured" if target is None else "structured",

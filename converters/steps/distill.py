@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.steps.base import Option, Report
-from converters.steps.train import MIRROR, NETWORK, SHARED, WEIGHTS
+from converters.steps.train import BACKEND, MIRROR, NETWORK, SHARED, WEIGHTS
 from converters.training.plan import OPTIONS
 from converters.work import Work
 
@@ -35,6 +35,7 @@ class DistillStep:
         MIRROR,
         WEIGHTS,
         *OPTIONS,
+        BACKEND,
         *SHARED,
     )
     always = False

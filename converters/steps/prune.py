@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.steps.base import Option, Report
-from converters.steps.train import MIRROR
+from converters.steps.train import BACKEND, MIRROR
 from converters.training.plan import OPTIONS
 from converters.work import Work
 
@@ -79,6 +79,7 @@ class PruneStep:
         *TEACH,
         MIRROR,
         *gentle(_GENTLE),
+        BACKEND,
         *SHARED,
     )
     always = False

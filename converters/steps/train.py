@@ -31,14 +31,15 @@ BOXES = (
     Option("anchor_ratios", float, (), "Anchors' width by height; by the boxes if not said.", many=True),
     Option("crop", float, 0.5, "Share of pictures with boxes that are cropped around one of them."),
 )
+BACKEND = Option(
+    "backend",
+    str,
+    "tensorflow",
+    "Of Keras; jax also trains on GPUs, and where there is no TensorFlow.",
+    choices=("tensorflow", "jax"),
+)
 WHERE = (
-    Option(
-        "backend",
-        str,
-        "tensorflow",
-        "Of Keras; jax trains on several devices or hosts at once.",
-        choices=("tensorflow", "jax"),
-    ),
+    BACKEND,
     Option("devices", int, 0, "With jax: how many take a share of each batch; 0 for all."),
 )
 MIRROR = Option(

@@ -74,10 +74,10 @@ def call(
     Raises:
         EdgecamError: what it raised; or TensorFlow or JAX is not installed, or the process died.
     """
-    if importlib.util.find_spec("tensorflow") is None:
+    if backend == TENSORFLOW and importlib.util.find_spec("tensorflow") is None:
         raise EdgecamError("TensorFlow is not installed", "pip install 'edgecam[convert]'")
-    if backend == "jax" and importlib.util.find_spec("jax") is None:
-        raise EdgecamError("JAX is not installed", "pip install 'edgecam[jax]'")
+    if backend == "jax" and not (importlib.util.find_spec("jax") and importlib.util.find_spec("keras")):
+        raise EdgecamError("JAX or Keras is not installed", "pip install 'edgecam[jax]'")
     paths = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         # -P: a file in the current folder must not stand in for a module of the same name.

@@ -34,9 +34,7 @@ def train(report: Report, *, work: str, options: Mapping[str, Any], mark: str, o
     Returns:
         The step's figures.
     """
-    folder, plan = Work(Path(work)), processor.settled(Plan.from_options(options), report)
-    begin(plan)
-    spread.begin(options, report)
+    folder, plan = Work(Path(work)), begin(options, report)
     data = dataset(folder)
     spread.agreed("the pictures", data.fingerprint)
     if data.task == "detect":
@@ -53,8 +51,7 @@ def distill(report: Report, *, work: str, options: Mapping[str, Any], mark: str,
     """Train a network under a teacher; the step ``distill``. As :func:`train`."""
     from converters.training import distil
 
-    folder, plan = Work(Path(work)), processor.settled(Plan.from_options(options), report)
-    begin(plan)
+    folder, plan = Work(Path(work)), begin(options, report)
     data = dataset(folder)
     refuse_boxes(data, "distill")
     path = options["teacher"] or options["model"]
@@ -83,7 +80,7 @@ def _teacher(path: Path, options: Mapping[str, Any], data: Any, student: Any, re
         UsageError: it knows other classes, or options that make no sense.
     """
     from converters import conventions
-    from converters.training import cost, distil, files
+    from converters.training import cost, distil, files, mirror
 
     if options["balance"] == "weights":
         raise UsageError("a teacher and class weights do not go together", 'balance = "sample"')
@@ -95,7 +92,7 @@ def _teacher(path: Path, options: Mapping[str, Any], data: Any, student: Any, re
     teacher = files.load_model(path)
     check_classes(teacher, path, data.names, "the teacher")
     found = cost.of_model(teacher)
-    macs = found.macs * int(files.note(path).get("looks", 1))
+    macs = found.macs * int(files.note(path).get(mirror.KEY, 1))
     size = f"{found.parameters:,} parameters, {macs / 1e6:.1f} million multiply-accumulates"
     report.line(f"teacher: {path}, {size}")
     said = options["teacher_preprocess"]
@@ -146,7 +143,7 @@ def _fit(
     looked_twice: dict[str, Any] = {}
     if options["mirror"]:
         model, looked_twice = mirror.kept(model, judge, report)
-        note["looks"] = mirror.LOOKS
+        note[mirror.KEY] = mirror.LOOKS
         cost = tell(model, report, mirror.LOOKS)
     files.save_model(model, folder.path(out), note)
     files.remove(checkpoints)
@@ -155,13 +152,30 @@ def _fit(
     return {**made, **asdict(fitted), **known, **looked_twice}
 
 
-def begin(plan: Plan) -> None:
-    """Seeds and threads, before anything else is done with TensorFlow or JAX."""
+def begin(options: Mapping[str, Any], report: Report) -> Plan:
+    """Seeds, threads and devices, before anything else is done with TensorFlow or JAX.
+
+    Args:
+        options: of the step.
+        report: hears what computes.
+
+    Returns:
+        How to train, on this machine.
+
+    Raises:
+        UsageError: options that make no sense.
+    """
     import keras
 
+    plan = Plan.from_options(options)
     keras.utils.set_random_seed(plan.seed)
-    if keras.backend.backend() != "tensorflow":
-        return
+    if keras.backend.backend() == "tensorflow":
+        _settle_tensorflow(plan)
+    spread.begin(options, report)
+    return processor.settled(plan, report)
+
+
+def _settle_tensorflow(plan: Plan) -> None:
     import tensorflow as tf
 
     threads = plan.threads or os.cpu_count() or 1
@@ -240,7 +254,7 @@ def start(options: Mapping[str, Any], names: tuple[str, ...], report: Report) ->
     Raises:
         UsageError: neither is named, or both.
     """
-    from converters.training import files, networks
+    from converters.training import mirror, networks
 
     if options["network"] and options["model"]:
         raise UsageError(
@@ -254,7 +268,7 @@ def start(options: Mapping[str, Any], names: tuple[str, ...], report: Report) ->
         return model, tuple(layer.name for layer in model.layers if layer.weights)
     if not options["model"]:
         raise UsageError("no network is named", f"--network with one of {', '.join(networks.NAMES)}")
-    model = files.load_model(Path(options["model"]))
+    model = mirror.to_change(Path(options["model"]), report)
     report.line(f"training goes on with {options['model']}")
     check_classes(model, Path(options["model"]), names, "the model")
     return model, ("logits",)

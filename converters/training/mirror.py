@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
 
 from converters.steps.base import Report
-from converters.training import heads
+from converters.training import files, heads
 from converters.training.judging import Judge
 
 LOOKS = 2
+KEY = "looks"  # in a file's note: how often at a picture
 layers, ops = keras.layers, keras.ops
 
 
@@ -54,3 +56,22 @@ def kept(model: Any, judge: Judge | None, report: Report) -> tuple[Any, dict[str
         return twice, {}
     report.line(f"with mirror images: right {found['accuracy']:.1%}, without {once['accuracy']:.1%}")
     return twice, {"mirrored": found}
+
+
+def to_change(path: Path, report: Report) -> Any:
+    """The network of a file that is trained on or pruned: it looks once.
+
+    Args:
+        path: ``.keras``; out of :func:`mirrored` comes the network within.
+        report: hears of that.
+
+    Raises:
+        ModelError: no such file, or no Keras model.
+    """
+    model = files.load_model(path)
+    if files.note(path).get(KEY, 1) == 1:
+        return model
+    report.line(f"{path} looks at mirror images too; what looks once goes on, until mirror = true")
+    look = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    scores = layers.Softmax(name="scores")(look.outputs[0])
+    return keras.Model(look.inputs, scores, name=look.name)

@@ -1,4 +1,4 @@
-"""What the processor computes in: bfloat16 only where it has instructions for it.
+"""What this machine computes in: bfloat16 only where it has instructions for it.
 
 Without them every product is put together from float32 ones: a training takes twenty to forty times as long.
 """
@@ -13,6 +13,7 @@ from converters.training.plan import Plan
 
 CPUINFO = Path("/proc/cpuinfo")
 AUTO = "auto"
+_AMPERE = 8
 #: flags of x86 and of ARM, as Linux names them
 _NATIVE = ("amx_bf16", "avx512_bf16", "bf16")
 
@@ -34,22 +35,26 @@ def settled(plan: Plan, report: Report, cpuinfo: Path = CPUINFO) -> Plan:
     to the machine, and warned of where it is a bad choice."""
     if plan.precision == "float32":
         return plan
-    found = native(cpuinfo)
-    if plan.precision != AUTO:
-        if not found and not accelerated():
-            report.warn(
-                f"precision = {plan.precision}: this processor has no instructions for it and takes many"
-                f' times as long: precision = "{AUTO}" or "float32"'
-            )
-        return plan
+    chosen, why = _best(cpuinfo)
+    if plan.precision == AUTO:
+        report.line(f"precision: {chosen}, {why}")
+        return replace(plan, precision=chosen)
+    if chosen != plan.precision and not accelerated():
+        report.warn(f'precision = {plan.precision}, but {why}: precision = "{AUTO}" or "float32"')
+    return plan
+
+
+def _best(cpuinfo: Path) -> tuple[str, str]:
+    """The precision for this machine, and why."""
     if accelerated():
-        chosen, why = "float32", "an accelerator computes"
-    elif found:
-        chosen, why = "bfloat16", f"the processor has {found}"
-    else:
-        chosen, why = "float32", "the processor has no instructions for bfloat16"
-    report.line(f"precision: {chosen}, {why}")
-    return replace(plan, precision=chosen)
+        return ("bfloat16", "the GPU has it") if halves() else ("float32", "the GPU has no bfloat16")
+    if _jax():
+        # XLA (jaxlib 0.11.2, avx512_bf16) makes networks whose activations are NaN.
+        return "float32", "JAX on a processor makes NaN of bfloat16"
+    found = native(cpuinfo)
+    if found:
+        return "bfloat16", f"the processor has {found}"
+    return "float32", "this processor has no instructions for bfloat16 and takes many times as long"
 
 
 def accelerated() -> bool:
@@ -60,3 +65,24 @@ def accelerated() -> bool:
         return bool(keras.distribution.list_devices("gpu"))
     except RuntimeError:  # JAX, where there is none
         return False
+
+
+def halves() -> bool:
+    """Whether the first GPU multiplies in bfloat16: NVIDIA's do since compute capability 8.0 (Ampere)."""
+    if _jax():
+        import jax
+
+        said = getattr(jax.devices("gpu")[0], "compute_capability", "")  # "9.0"; AMD's "gfx90a"
+    else:
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices("GPU")
+        said = tf.config.experimental.get_device_details(devices[0]).get("compute_capability", ("",))[0]
+    major = str(said).partition(".")[0]
+    return major.isdecimal() and int(major) >= _AMPERE
+
+
+def _jax() -> bool:
+    import keras
+
+    return bool(keras.backend.backend() == "jax")

@@ -31,7 +31,9 @@ def begin(options: Mapping[str, Any], report: Report) -> None:
         UsageError: several devices without JAX; more than there are.
         EdgecamError: the other hosts cannot be reached.
     """
-    wanted = options.get("devices", 0)
+    wanted = options.get("devices", 1)
+    if "devices" not in options and os.environ.get(HOSTS):
+        raise UsageError("only train runs on several hosts", f"unset {HOSTS}")
     if options.get("backend", "") != "jax":
         if wanted > 1 or os.environ.get(HOSTS):
             raise UsageError("several devices or hosts need JAX", "--backend jax")
@@ -46,11 +48,11 @@ def begin(options: Mapping[str, Any], report: Report) -> None:
             f"devices = {wanted}, but JAX sees {len(found)} ({', '.join(found[:4])})",
             "a processor counts as several by XLA_FLAGS=--xla_force_host_platform_device_count=N",
         )
-    hosts = _hosts()
-    if hosts > 1 and wanted not in (0, len(found)):
-        raise UsageError(f"devices = {wanted} of {len(found)} on {hosts} hosts", "leave devices out: all")
+    together = hosts()
+    if together > 1 and wanted not in (0, len(found)):
+        raise UsageError(f"devices = {wanted} of {len(found)} on {together} hosts", "leave devices out: all")
     taken = found[:wanted] if wanted else found
-    where = f" on {hosts} hosts" if hosts > 1 else ""
+    where = f" on {together} hosts" if together > 1 else ""
     report.line(f"JAX: {len(taken)} device{'s' if len(taken) > 1 else ''}{where} ({', '.join(taken[:4])})")
     if len(taken) > 1:
         keras.distribution.set_distribution(
@@ -79,7 +81,7 @@ def shared(feed: Feed, batch: int) -> Feed:
             f"a batch of {batch} cannot be divided among {count} devices",
             f"batch = {-(-batch // count) * count}",
         )
-    return _Share(feed, _host(), _hosts()) if _hosts() > 1 else feed
+    return _Share(feed, _host(), hosts()) if hosts() > 1 else feed
 
 
 def agreed(what: str, value: str | int) -> None:
@@ -88,7 +90,7 @@ def agreed(what: str, value: str | int) -> None:
     Raises:
         EdgecamError: they have others.
     """
-    if _hosts() < 2:
+    if hosts() < 2:
         return
     import hashlib
 
@@ -141,7 +143,8 @@ def _jax() -> Any:
     return jax
 
 
-def _hosts() -> int:
+def hosts() -> int:
+    """How many train together; 1 without JAX."""
     jax = _jax()
     return 1 if jax is None else int(jax.process_count())
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from converters.training.feed import TrainFeed
-from converters.training.plan import Plan
 from tests.converters.training.pictures import Memory, Remembering
 
 
@@ -43,13 +42,13 @@ def main(folder: Path, settings: dict[str, Any]) -> None:
     from converters.training.fit import fit
 
     kill, pictures = settings.pop("kill", None), settings.pop("pictures", 120)
-    plan = Plan(**settings)
-    jobs.begin(plan)
+    report = Remembering()
+    plan = jobs.begin(settings, report)
     model = networks.build("plain", 3, widths=(8, 8, 8), dropout=0.2)
     feed: Any = TrainFeed(Memory(pictures), plan, 3)  # type: ignore[arg-type]
     if kill:
         feed = Deadly(feed, *kill)
-    done = fit(model, feed, plan, folder, Remembering(), mark="test")
+    done = fit(model, feed, plan, folder, report, mark="test")
     np.savez(folder / "weights.npz", *model.get_weights())
     print(json.dumps([row["loss"] for row in done.history]))
 

@@ -1,7 +1,7 @@
 """One small training with JAX in a process of its own: ``python -m tests.converters.training.spreading FOLDER
 JSON``.
 
-JSON holds ``devices`` and fields of the plan. The model goes to ``FOLDER/model.keras``, the losses to
+JSON holds options of the step ``train``. The model goes to ``FOLDER/model.keras``, the losses to
 standard output.
 """
 
@@ -19,16 +19,13 @@ from converters.training import files, jobs, networks, spread
 from converters.training.feed import JudgeFeed, TrainFeed
 from converters.training.fit import fit
 from converters.training.judging import classifier_judge
-from converters.training.plan import Plan
 from edgecam.errors import EdgecamError
 from tests.converters.training.pictures import NAMES, Memory, Remembering
 
 
 def main(folder: Path, settings: dict[str, Any]) -> None:
-    places = {"backend": "jax", "devices": settings.pop("devices")}
-    plan, report = Plan(**settings), Remembering()
-    jobs.begin(plan)
-    spread.begin(places, report)
+    report = Remembering()
+    plan = jobs.begin({"backend": "jax", **settings}, report)
     model = networks.build("plain", 3, widths=(8, 8, 8), dropout=0.2)
     pictures: Any = Memory(48)
     feed = TrainFeed(pictures, plan, 3)

@@ -50,11 +50,11 @@ def test_a_processor_with_the_instructions(tmp_path: Path, cpuinfo: str, flag: s
 
 @pytest.mark.parametrize("cpuinfo", [EPYC.format("avx512f avx512_vnni"), ARM.format("asimdhp"), "", "junk"])
 def test_a_processor_without(tmp_path: Path, cpuinfo: str) -> None:
-    line = "precision: float32, the processor has no instructions for bfloat16"
+    line = "precision: float32, this processor has no instructions for bfloat16 and takes many times as long"
     assert said(tmp_path, cpuinfo, "auto") == ("float32", [line], [])
     precision, lines, (warning,) = said(tmp_path, cpuinfo, "bfloat16")
     assert (precision, lines) == ("bfloat16", [])
-    assert warning.startswith("precision = bfloat16: this processor has no instructions for it")
+    assert warning.startswith("precision = bfloat16, but this processor has no instructions for bfloat16")
     assert said(tmp_path, cpuinfo, "float32") == ("float32", [], [])
 
 
@@ -66,8 +66,23 @@ def test_with_an_accelerator_the_processor_decides_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processor, "accelerated", lambda: True)
+    monkeypatch.setattr(processor, "halves", lambda: False)
     assert said(tmp_path, EPYC.format("amx_bf16"), "auto")[0] == "float32"
+    monkeypatch.setattr(processor, "halves", lambda: True)
+    assert said(tmp_path, EPYC.format(""), "auto") == (
+        "bfloat16",
+        ["precision: bfloat16, the GPU has it"],
+        [],
+    )
     assert said(tmp_path, EPYC.format(""), "bfloat16") == ("bfloat16", [], [])
+
+
+def test_jax_on_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "_jax", lambda: True)
+    why = "JAX on a processor makes NaN of bfloat16"
+    assert said(tmp_path, EPYC.format("amx_bf16"), "auto") == ("float32", [f"precision: float32, {why}"], [])
+    _, _, (warning,) = said(tmp_path, EPYC.format("amx_bf16"), "bfloat16")
+    assert warning == f'precision = bfloat16, but {why}: precision = "auto" or "float32"'
 
 
 def test_no_shipped_recipe_insists_on_what_most_processors_lack() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from converters import flatmodel, graph
+from converters import compact, flatmodel, graph
 from converters.recipes import Quantization
 from edgecam.errors import ModelError
 from edgecam.tflite import SSD_OP
@@ -56,8 +56,7 @@ def _inside(model: bytes) -> bytes:
     """The model with its weights inside the FlatBuffer; behind it they could not move for the metadata."""
     from ai_edge_litert.tools import flatbuffer_utils as tools
 
-    found = tools.read_model_from_bytearray(bytearray(model))
-    return bytes(tools.convert_object_to_bytearray(found))
+    return compact.packed(tools.read_model_from_bytearray(bytearray(model)))
 
 
 def _their_recipe(recipe: Quantization) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from converters import flatmodel, floatops, selective, ssd
+from converters import compact, flatmodel, floatops, selective, ssd
 from converters.recipes import Quantization
 from converters.source import Source
 from edgecam.errors import ModelError
@@ -102,6 +102,7 @@ def convert(
     left = floatops.float_operators(model) if whole else {}
     if left:
         raise _not_integer(list(left), recipe)
+    model = compact.compact(model)
     return flatmodel.order_outputs(model, source.roles) if source.roles else model
 
 

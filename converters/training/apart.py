@@ -76,8 +76,9 @@ def call(
     """
     if backend == TENSORFLOW and importlib.util.find_spec("tensorflow") is None:
         raise EdgecamError("TensorFlow is not installed", "pip install 'edgecam[convert]'")
-    if backend == "jax" and not (importlib.util.find_spec("jax") and importlib.util.find_spec("keras")):
-        raise EdgecamError("JAX or Keras is not installed", "pip install 'edgecam[jax]'")
+    for module, name in (("jax", "JAX"), ("keras", "Keras")) if backend == "jax" else ():
+        if importlib.util.find_spec(module) is None:
+            raise EdgecamError(f"{name} is not installed", "pip install 'edgecam[jax]'")
     paths = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         # -P: a file in the current folder must not stand in for a module of the same name.

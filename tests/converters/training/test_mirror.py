@@ -87,14 +87,33 @@ def test_steps_keep_it_and_it_converts(tmp_path: Path) -> None:
 
     recipe.write_text(learnt + MIRROR + PRUNED + JUDGED)
     done = run("run", recipe, "--data", data, "--work", folder)
-    # The teacher looks twice now, and that is no network to prune.
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 0, done.stderr
     assert "with mirror images: right " in done.stderr
-    again = Work(folder).figures("train")
+    again, once = Work(folder).figures("train"), Work(folder).figures("prune")
     assert again is not None
+    assert once is not None
     assert again["macs"] == 2 * trained["macs"]
     assert 0 <= again["mirrored"]["accuracy"] <= 1
-    assert "trained.keras looks at mirror images too: its layers lie within: mirror = true" in done.stderr
+    # What is pruned is the network within, and it looks once from then on.
+    assert "trained.keras looks at mirror images too; what looks once goes on" in done.stderr
+    assert once["macs"] == pruned["macs"] // 2
+    found = graph.read((folder / "int8.tflite").read_bytes())
+    assert macs.of_graph(found).macs == once["macs"]
+
+
+def test_the_network_within_is_the_one_that_was_trained(tmp_path: Path) -> None:
+    from converters.training import files, mirror
+
+    model = network(8)
+    files.save_model(model, tmp_path / "once.keras", {"looks": 1})
+    files.save_model(mirror.mirrored(model), tmp_path / "twice.keras", {mirror.KEY: mirror.LOOKS})
+    report = Remembering()
+    for name in ("once", "twice"):
+        found = mirror.to_change(tmp_path / f"{name}.keras", report)
+        assert [layer.name for layer in found.layers] == [layer.name for layer in model.layers]
+        x = Memory(6).x.astype(np.float32)
+        np.testing.assert_allclose(found.predict_on_batch(x), model.predict_on_batch(x), atol=1e-5)
+    assert len(report.lines) == 1
 
 
 def test_boxes_have_none(tmp_path: Path) -> None:

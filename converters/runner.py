@@ -12,7 +12,7 @@ from converters.job import Job
 from converters.recipes import Planned
 from converters.steps.base import Option, Report, Step
 from converters.training import chain
-from converters.work import Work, fingerprint
+from converters.work import Work
 from edgecam import __version__
 from edgecam.errors import ConfigError, QualityError
 
@@ -55,7 +55,7 @@ def run(work: Work, job: Job, planned: Sequence[Planned], report: Report, *, aga
 
 
 def _run_one(work: Work, step: Step, options: Mapping[str, Any], report: Report, again: bool) -> None:
-    mark = fingerprint(step.name, options, step.inputs(work, options), __version__)
+    mark = work.fingerprint(step.name, options, step.inputs(work, options), __version__)
     if not again and work.done(step.name, mark):
         report.line(f"{step.name}: done already")
         figures = work.figures(step.name) or {}
@@ -64,7 +64,7 @@ def _run_one(work: Work, step: Step, options: Mapping[str, Any], report: Report,
         figures = dict(step.run(work, options, report))
         files = figures.pop("files", ())
         # Once more: what the step has read it may also have written (the list of variants).
-        mark = fingerprint(step.name, options, step.inputs(work, options), __version__)
+        mark = work.fingerprint(step.name, options, step.inputs(work, options), __version__)
         work.finish(step.name, mark, figures, files)
     if figures.get(GATE):
         remedy = figures.get("gate_remedy") or f"see {work.path('report.html')}, or allow it by --max-drop"

@@ -53,6 +53,19 @@ class Work:
         """A path as a recipe gives it; what begins with ``work:`` is in this folder."""
         return str(self.path(value.removeprefix(INSIDE))) if value.startswith(INSIDE) else value
 
+    def fingerprint(
+        self, step: str, options: Mapping[str, Any], inputs: Iterable[Path], salt: str = ""
+    ) -> str:
+        """As :func:`fingerprint`, the same wherever the folder is: paths in it count from its root."""
+        kept = {
+            key: f"{INSIDE}{Path(value).relative_to(self.root)}" if self._holds(value) else value
+            for key, value in options.items()
+        }
+        return fingerprint(step, kept, inputs, salt)
+
+    def _holds(self, value: Any) -> bool:
+        return isinstance(value, str) and self.root != Path() and Path(value).is_relative_to(self.root)
+
     def read_json(self, name: str) -> Any:
         """A JSON file's content, None where there is no such file.
 

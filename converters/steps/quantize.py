@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from converters import detector, recipes, variants
 from converters.steps.base import Option, Report
 from converters.variants import FLOAT
-from converters.work import Work, fingerprint
+from converters.work import Work
 
 if TYPE_CHECKING:
     from converters.dataset import Sample
@@ -78,7 +78,7 @@ class QuantizeStep:
 
         wanted = [recipes.quantization(name) for name in options["recipes"]]
         shared = {key: value for key, value in options.items() if key != "recipes"}
-        mark = fingerprint("variants", shared, self.inputs(work, {**options, "recipes": ()}))
+        mark = work.fingerprint("variants", shared, self.inputs(work, {**options, "recipes": ()}))
         with Converter() as converter:
             maker = Maker(work, options, mark, report, converter)
             found = maker.twin()

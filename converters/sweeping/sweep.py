@@ -16,7 +16,7 @@ from converters.sweeping import cluster, parcel, pareto, tasks, variants
 from converters.sweeping.outcome import Outcome, place
 from converters.sweeping.pareto import Point
 from converters.sweeping.tasks import Order
-from converters.sweeping.variants import Plan, Variant
+from converters.sweeping.variants import Plan, Trunk, Variant
 from converters.work import INSIDE, Work, fingerprint
 from edgecam import __version__
 from edgecam.errors import EdgecamError, UsageError
@@ -124,13 +124,16 @@ class Sweep:
         def order(variant: Variant) -> Order:
             return self._order(variant, data, token, cpus)
 
-        begun = variants.trunks(todo)
-        once = {one.name: one for one in begun.values()}
-        trunks = {name: trunk.remote(order(one)) for name, one in once.items()}
-        waiting = {
-            task.remote(order(one), trunks[begun[one.name].name] if one.name in begun else None): one
-            for one in todo
-        }
+        trunks: dict[str, Any] = {}
+
+        def begun(one: Trunk | None) -> Any:
+            """The task of a trunk, and of its own trunk before."""
+            if one is not None and one.name not in trunks:
+                trunks[one.name] = trunk.remote(order(one), begun(one.parent))
+            return None if one is None else trunks[one.name]
+
+        shared = variants.trunks(todo)
+        waiting = {task.remote(order(one), begun(shared.get(one.name))): one for one in todo}
         self.report.line(f"{len(todo)} variants on {ray.cluster_resources().get('CPU', 0):g} processors")
         with self.report.progress("variants") as advance:
             while waiting:

@@ -21,7 +21,7 @@ from converters.job import Job
 from converters.steps.base import Advance
 from converters.sweeping import parcel, shares
 from converters.sweeping.parcel import Parcel
-from converters.sweeping.variants import TRAIN, Variant
+from converters.sweeping.variants import Variant
 from converters.training.chain import CHAIN
 from converters.work import Work
 from edgecam import __version__
@@ -82,20 +82,20 @@ class Log:
         yield lambda done, total: None
 
 
-def run_trunk(order: Order) -> dict[str, Any]:
-    """Run the training that several variants begin with; see :func:`run_variant`.
+def run_trunk(order: Order, trunk: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Run what several variants begin with; see :func:`run_variant`.
 
     Returns:
-        ``files``, the packed work folder; or ``error`` and ``remedy``.
+        ``files``, the packed work folder, and ``last``, the step that is done; or ``error`` and ``remedy``.
     """
     work = Work(_here(order) / "trunks" / order.variant.name)
     log = Log(work.path(LOG))
     log.line(f"{BEGUN}{socket.gethostname()}")
-    failed = _caught(log, lambda: _steps(order, work, log))
+    failed = _caught(log, lambda: _grow(order, work, log, trunk))
     if failed:
         return failed
     chosen = [path for path in parcel.files(work.root) if path.suffix in _KEPT and path.name != LOG]
-    return {"files": parcel.pack(work.root, chosen, bytes)}
+    return {"files": parcel.pack(work.root, chosen, bytes), "last": order.variant.steps[-1].step}
 
 
 def run_variant(order: Order, trunk: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -155,14 +155,9 @@ def _shared(order: Order) -> bool:
 
 
 def _judged(order: Order, work: Work, log: Log, trunk: Mapping[str, Any] | None) -> dict[str, Any]:
-    if trunk is not None:
-        if "error" in trunk:
-            raise EdgecamError(str(trunk["error"]), str(trunk["remedy"]))
-        if work.figures(TRAIN) is None:
-            parcel.unpack(trunk["files"], work.root)
     gate = ""
     try:
-        _steps(order, work, log)
+        _grow(order, work, log, trunk)
     except QualityError as error:  # a result, too
         gate = error.message
     figures = work.figures("evaluate")
@@ -170,6 +165,16 @@ def _judged(order: Order, work: Work, log: Log, trunk: Mapping[str, Any] | None)
         raise UsageError("nothing was judged", "a sweep needs the steps data, quantize and evaluate")
     kept = {key: figures[key] for key in ("task", "pictures", "machine", "models", "chosen", "paths")}
     return {"figures": kept, "gate": gate}
+
+
+def _grow(order: Order, work: Work, log: Log, trunk: Mapping[str, Any] | None) -> None:
+    """Run the steps, from where the trunk ends."""
+    if trunk is not None:
+        if "error" in trunk:
+            raise EdgecamError(str(trunk["error"]), str(trunk["remedy"]))
+        if work.figures(trunk["last"]) is None:
+            parcel.unpack(trunk["files"], work.root)
+    _steps(order, work, log)
 
 
 def _steps(order: Order, work: Work, log: Log) -> None:

@@ -29,11 +29,11 @@ from typing import Any
 
 from converters import steps
 from converters.recipes import Planned, Recipe
+from converters.training.chain import CHAIN
 from edgecam.errors import ConfigError, UnknownNameError
 
 _NUMBERS = {"cpus": (1, 1), "retries": (3, 0), "shard": (2000, 1)}  # default, least
 _KEYS = (*_NUMBERS, "grid", "list")
-TRAIN = "train"
 _LONGEST = 100  # characters of a name
 _MOST = 10_000
 
@@ -51,6 +51,17 @@ class Variant:
 
     name: str
     steps: tuple[Planned, ...]
+
+
+@dataclass(frozen=True)
+class Trunk(Variant):
+    """What several variants begin with; it is run once.
+
+    Attributes:
+        parent: what it begins with itself.
+    """
+
+    parent: Trunk | None = None
 
 
 @dataclass(frozen=True)
@@ -94,26 +105,37 @@ def read(recipe: Recipe) -> Plan:
     return Plan(tuple(found.values()), **numbers)
 
 
-def trunks(variants: Sequence[Variant]) -> dict[str, Variant]:
-    """Trainings that several variants begin with: variant -> what is run once for all of them.
+def trunks(variants: Sequence[Variant]) -> dict[str, Trunk]:
+    """What several variants begin with, up to a step that makes a model: variant -> the longest of these.
 
-    These are the steps up to the first ``train``. What comes behind names files of the work folder, so its
-    results cannot move to another one.
+    A beginning that nobody leaves before the next one is none of its own.
     """
-    known: dict[str, list[str]] = {}
-    begun: dict[str, Variant] = {}
-    for variant in variants:
-        names = [planned.step for planned in variant.steps]
-        if TRAIN not in names:
-            continue
-        first = variant.steps[: names.index(TRAIN) + 1]
-        said = json.dumps(
-            [[planned.step, dict(planned.options)] for planned in first], sort_keys=True, default=str
-        )
-        name = hashlib.sha256(said.encode()).hexdigest()[:12]
-        known.setdefault(name, []).append(variant.name)
-        begun[name] = Variant(name, first)
-    return {one: begun[name] for name, ones in known.items() if len(ones) > 1 for one in ones}
+    ways = {variant.name: list(_beginnings(variant)) for variant in variants}
+    sharing: dict[str, list[str]] = {}
+    for one, beginnings in ways.items():
+        for first in beginnings:
+            sharing.setdefault(_digest(first), []).append(one)
+    begun: dict[str, Trunk] = {}
+    for one, beginnings in ways.items():
+        shared = [(_digest(first), first) for first in beginnings if len(sharing[_digest(first)]) > 1]
+        longer = [sharing[name] for name, _ in shared[1:]]
+        for (name, first), ones in itertools.zip_longest(shared, longer):
+            if ones != sharing[name]:
+                begun[one] = Trunk(name, first, begun.get(one))
+    return begun
+
+
+def _beginnings(variant: Variant) -> Iterator[tuple[Planned, ...]]:
+    """The steps up to each one that makes a model, the shortest first."""
+    for number, planned in enumerate(variant.steps, 1):
+        if planned.step in CHAIN:
+            yield variant.steps[:number]
+
+
+def _digest(first: Sequence[Planned]) -> str:
+    said = [[planned.step, dict(planned.options)] for planned in first]
+    text = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _grid(recipe: Recipe, table: Mapping[str, Any]) -> Iterator[tuple[str, list[Choice]]]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from converters.steps.base import Report, Step
 from converters.training.chain import CHAIN
-from converters.work import Work, fingerprint
+from converters.work import Work
 from edgecam import errors
 from edgecam.errors import EdgecamError
 
@@ -54,7 +54,7 @@ def run_step(
     arguments = {
         "work": str(work.root),
         "options": dict(options),
-        "mark": fingerprint(step.name, learnt_by, step.inputs(work, options)),
+        "mark": work.fingerprint(step.name, learnt_by, step.inputs(work, options)),
         "out": CHAIN[step.name],
     }
     return call(function, arguments, report, backend=options.get("backend", TENSORFLOW))

@@ -64,6 +64,19 @@ def test_the_fingerprint_of_a_folder_follows_its_files(tmp_path: Path) -> None:
     assert fingerprint("data", {}, [folder]) != added
 
 
+def test_a_work_folder_may_move(tmp_path: Path) -> None:
+    one, other = Work(tmp_path / "one"), Work(tmp_path / "far" / "other")
+    marks = [
+        work.fingerprint("prune", {"model": str(work.path("trained.keras")), "teacher": "itself"}, [])
+        for work in (one, other)
+    ]
+    assert marks[0] == marks[1]
+    assert marks[0] != one.fingerprint("prune", {"model": str(tmp_path / "trained.keras")}, [])
+    assert one.fingerprint("prune", {"model": str(other.path("trained.keras"))}, []) != marks[0]
+    here = Work(Path())
+    assert here.fingerprint("a", {"by": "l1"}, []) == fingerprint("a", {"by": "l1"}, [])
+
+
 def test_damaged_figures_are_named(tmp_path: Path) -> None:
     work = Work(tmp_path)
     work.write_json("figures/data.json", {})

@@ -80,6 +80,29 @@ def test_a_training_that_several_begin_with_is_one(tmp_path: Path) -> None:
     assert variants.trunks(found[1:3]) == {}
 
 
+def test_trunks_have_trunks(tmp_path: Path) -> None:
+    """Two trainings, of one a distillation that two prunings share; nobody leaves after another."""
+    path = tmp_path / "mine.toml"
+    grid = (
+        "[sweep.grid]\ntrain.width = [0.5, 1.0]\ndistill = [false, true]\nprune = [{to = 0.5}, {to = 0.3}]\n"
+    )
+    distilled = "[[step]]\nrun = 'distill'\nnetwork = 'cnn'\n"
+    path.write_text(grid + STEPS.replace('[[step]]\nrun = "prune"', distilled + '[[step]]\nrun = "prune"'))
+    found = variants.read(recipes.load(str(path))).variants
+    assert len(found) == 8
+    begun = variants.trunks(found)
+    taught, alone = begun["width-0.5-distill-prune-to-0.5"], begun["width-0.5-no-distill-prune-to-0.5"]
+    assert taught == begun["width-0.5-distill-prune-to-0.3"]
+    assert [step.step for step in taught.steps] == ["data", "train", "distill"]
+    assert taught.parent == alone
+    assert alone.parent is None
+    assert alone != begun["width-1.0-no-distill-prune-to-0.5"]
+    # All that are left train and distil alike: that is one trunk, not two.
+    only = variants.trunks(found[2:4])
+    assert {trunk.name for trunk in only.values()} == {taught.name}
+    assert all(trunk.parent is None for trunk in only.values())
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -133,8 +156,10 @@ def test_the_comparison_of_networks_is_a_sweep(tmp_path: Path, compare_networks:
     assert (pruned["prune"]["by"], pruned["prune"]["to"]) == ("entropy", 0.5)
     assert "qat" not in pruned
     assert len(by_name["cnn-plain"]["quantize"]["recipes"]) == 5
-    # One training for each network, and one for the teacher.
-    assert len({trunk.name for trunk in variants.trunks(found).values()}) == 4
+    # One training for each network, alone and taught, and one for the teacher.
+    begun = {trunk.name: trunk for trunk in variants.trunks(found).values()}
+    assert sorted(trunk.steps[-1].step for trunk in begun.values()) == ["distill"] * 3 + ["train"] * 3
+    assert len({trunk.parent.name for trunk in begun.values() if trunk.parent}) == 1
 
 
 def test_its_tables_and_plots_have_every_file(compare_networks: Any) -> None:

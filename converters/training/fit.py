@@ -129,6 +129,7 @@ class _Run:
     itself: bool
     done: Fitted = field(default_factory=Fitted)
     net: Any = None
+    twin: Any = None
     trainer: Any = None
 
     def run(self) -> Fitted:
@@ -175,6 +176,7 @@ class _Run:
         others = [layer.name for layer in self.model.layers if layer.name not in self.new]
         freeze(self.model, (*self.plan.frozen, *(others if phase.head else ())))
         self.net = self.model if self.itself else precision.working(self.model, self.plan.precision)
+        self.twin = None
         self.trainer = self.makes(self.net, self.plan)
         steps = (phase.last - phase.first) * self.train.steps
         self.trainer.compile(
@@ -232,8 +234,20 @@ class _Run:
             self.trainer.optimizer.finalize_variable_values(learnt)
             # On JAX weight and average are one array now, and a step gives its arrays away.
             state.assign(learnt, state.values(learnt))
-            if spread.hosts() == 1:  # several that each see their share would not agree
-                statistics.settle(self.net, self.train.epoch(0))
+            self._settle()
+
+    def _settle(self) -> None:
+        """Count statistics for averaged weights."""
+        if not trainers.compiles():
+            statistics.settle(self.net, self.train.epoch(0))
+            return
+        # Each JAX host by itself on whole batches: with shares of them they would not agree.
+        with spread.apart():
+            if self.twin is None:
+                self.twin = precision.working(self.net, "float32")  # layers keep what they compute in
+            precision.carry(self.net, self.twin)
+            statistics.settle(self.twin, spread.whole(self.train).epoch(0))
+        precision.carry(self.twin, self.net)
 
     def _lost(self, number: int) -> None:
         """The loss is no number: keep what was good."""

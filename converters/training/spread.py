@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,24 @@ def shared(feed: Feed, batch: int) -> Feed:
     return _Share(feed, _host(), hosts()) if hosts() > 1 else feed
 
 
+def whole(feed: Feed) -> Feed:
+    """The batches of all hosts together, of which this feed may be a share."""
+    return feed.whole if isinstance(feed, _Share) else feed
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """While inside, the variables that are made are this host's alone."""
+    import keras
+
+    found = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(found)
+
+
 def agreed(what: str, value: str | int) -> None:
     """Hold all hosts to the same value; does nothing on a single one.
 
@@ -105,17 +124,17 @@ def agreed(what: str, value: str | int) -> None:
 
 
 class _Share:
-    """A host's part of every batch."""
+    """A host's part of every batch of ``whole``."""
 
     def __init__(self, feed: Feed, host: int, hosts: int) -> None:
-        self._feed, self._host, self._hosts = feed, host, hosts
+        self.whole, self._host, self._hosts = feed, host, hosts
 
     @property
     def steps(self) -> int:
-        return self._feed.steps
+        return self.whole.steps
 
     def epoch(self, number: int) -> Iterator[Any]:
-        for batch in self._feed.epoch(number):
+        for batch in self.whole.epoch(number):
             size = len(batch[0]) // self._hosts
             yield tuple(part[self._host * size : (self._host + 1) * size] for part in batch)
 

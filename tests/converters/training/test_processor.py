@@ -17,8 +17,9 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd {} asimddp\nCPU part\t: 0xd0c\n"
 
 
 @pytest.fixture(autouse=True)
-def no_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+def tensorflow_on_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "accelerated", lambda: False)
+    monkeypatch.setattr(processor, "_jax", lambda: False)
 
 
 def said(tmp_path: Path, cpuinfo: str, precision: str) -> tuple[str, list[str], list[str]]:

@@ -125,7 +125,8 @@ def _pooled(channels: Channels, nodes: list[int], batches: Iterable[Array]) -> l
     model = keras.Model(maps.inputs, means)
     found: list[list[Floats]] = [[] for _ in nodes]
     for batch in batches:
-        for kept, out in zip(found, model.predict_on_batch(np.asarray(batch, np.float32)), strict=True):
+        outs = model.predict_on_batch(np.asarray(batch, np.float32))
+        for kept, out in zip(found, outs if isinstance(outs, list) else [outs], strict=True):
             kept.append(np.asarray(out))
     if not found or not found[0]:
         raise ModelError("no pictures to see the channels' answers on", "add --data, or prune --by l1")

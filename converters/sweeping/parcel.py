@@ -23,6 +23,8 @@ from edgecam.errors import EdgecamError
 
 CHUNK = 64 << 20  # bytes of an object: Ray's store moves and spills these one by one
 _MOST_TEMPORARY = 0o700
+#: Python before 3.11.4 (Debian 12 has 3.11.2) does not know it, later ones warn without it
+_FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,14 @@ def unpack(chunks: Iterable[bytes], target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         for chunk in chunks:
             with tarfile.open(fileobj=io.BytesIO(chunk)) as archive:
-                archive.extractall(target, filter="data")
+                archive.extractall(target, filter(_is_file_within, archive), **_FILTER)
     except (OSError, tarfile.TarError) as error:
         raise EdgecamError(f"cannot unpack into {target} ({error})", "free space there") from error
+
+
+def _is_file_within(member: tarfile.TarInfo) -> bool:
+    path = Path(member.name)
+    return member.isfile() and not path.is_absolute() and ".." not in path.parts
 
 
 def at_hand(parcel: Parcel, get: Callable[[Sequence[Any]], Iterable[bytes]]) -> Path:

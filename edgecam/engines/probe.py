@@ -153,6 +153,9 @@ def attempt(
         session.run(picture.view(dtype) if dtype.itemsize == 1 else picture.astype(dtype))
 
 
+_harmless: set[Path] = set()  # what was tried by this process: a file's mark cannot be kept everywhere
+
+
 def ensure_harmless(data: bytes, runtime: runtimes.Runtime, path: Path, threads: int) -> None:
     """Try a file once in a child process, unless it is one of edgecam's own, unchanged, or was tried before.
 
@@ -165,7 +168,7 @@ def ensure_harmless(data: bytes, runtime: runtimes.Runtime, path: Path, threads:
     if _is_bundled(path, digest):
         return
     mark = _marks() / hashlib.sha256(f"{digest} {runtime.label}".encode()).hexdigest()
-    if mark.exists():
+    if mark in _harmless or mark.exists():
         return
     verdict = run(Request(runtime.name, path, threads))
     if verdict.crashed:
@@ -173,6 +176,7 @@ def ensure_harmless(data: bytes, runtime: runtimes.Runtime, path: Path, threads:
             f"{path}: {verdict.error}", "download or convert the model again, or try another --runtime"
         )
     if not verdict.error:
+        _harmless.add(mark)
         with contextlib.suppress(OSError):  # a read-only home costs one try at each start
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()

@@ -86,3 +86,22 @@ def test_what_travels_with_edgecam_is_not_tried(
     probe.ensure_harmless(path.read_bytes(), runtime, path, 1)
     with pytest.raises(AssertionError):
         probe.ensure_harmless(path.read_bytes() + b"rot", runtime, path, 1)
+
+
+def test_where_nothing_can_be_kept_a_file_is_tried_once_by_a_process(
+    runtime: runtimes.Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with several interpreters of one model, and a home that is read-only."""
+    tried: list[Path] = []
+
+    def run(request: probe.Request) -> probe.Verdict:
+        tried.append(request.model)
+        return probe.Verdict("no such operator" if "odd" in request.model.name else "")
+
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(probe, "_marks", lambda: tmp_path / "file" / "below")
+    monkeypatch.setattr(probe, "run", run)
+    for _ in range(2):
+        probe.ensure_harmless(b"a", runtime, tmp_path / "a.tflite", 1)
+        probe.ensure_harmless(b"odd", runtime, tmp_path / "odd.tflite", 1)
+    assert [path.stem for path in tried] == ["a", "odd", "odd"]

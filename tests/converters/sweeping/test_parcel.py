@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -86,6 +88,28 @@ def test_other_pictures_under_the_same_path_are_not_taken(pictures: Path) -> Non
     (pictures / "class-0" / "new.png").write_bytes(b"x")
     with pytest.raises(EdgecamError, match="is not the same on this machine"):
         parcel.at_hand(sent, lambda references: [])
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_what_would_lie_outside_is_left_out(
+    old: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by Python 3.11.2, which has no filters."""
+    if old:
+        monkeypatch.setattr(parcel, "_FILTER", {})
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in ("in/a.png", "../out.png", str(tmp_path / "absolute.png")):
+            member = tarfile.TarInfo(name)
+            member.size = 3
+            archive.addfile(member, io.BytesIO(b"abc"))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    parcel.unpack([buffer.getvalue()], tmp_path / "x" / "target")
+    found = [path for path in (tmp_path / "x").rglob("*") if not path.is_dir()]
+    assert found == [tmp_path / "x" / "target" / "in" / "a.png"]
+    assert not (tmp_path / "absolute.png").exists()
 
 
 def test_a_full_disk_is_a_line(tmp_path: Path, pictures: Path) -> None:

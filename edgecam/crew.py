@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 class Crew:
     """Threads that each run a model of their own; results are fetched in any order.
 
+    They start with the first frame.
+
     Args:
         model: of the first thread; the caller's to close. Nobody else may run it meanwhile.
         make: makes the same model for each other thread, on that thread. Where that fails there are fewer.
@@ -39,11 +41,14 @@ class Crew:
             threading.Thread(target=self._work, args=(number,), name=f"edgecam-crew-{number}", daemon=True)
             for number in range(hands)
         ]
-        for thread in self._threads:
-            thread.start()
+        self._started = False
 
     def begin(self, frame: Frame) -> None:
         """Have a frame looked at; does not wait."""
+        if not self._started:
+            self._started = True
+            for thread in self._threads:
+                thread.start()
         frame.pending = Future()
         self._orders.put((frame, frame.pending))
 
@@ -66,7 +71,7 @@ class Crew:
                 self._orders.get_nowait()
         for _ in self._threads:
             self._orders.put(None)
-        for thread in self._threads:
+        for thread in self._threads if self._started else ():
             thread.join()
 
     def _work(self, number: int) -> None:

@@ -137,6 +137,15 @@ def test_a_run_that_stops_leaves_nothing_at_work() -> None:
     assert sum(engine.calls for engine in shop.engines) < 20
 
 
+def test_nobody_works_before_the_first_frame() -> None:
+    """So that a run that fails before leaves no thread behind."""
+    shop = Shop()
+    crew = Crew(shop.first, shop.make, 2)
+    assert not workers()
+    crew.close()
+    assert len(shop.engines) == 1
+
+
 def test_the_first_frames_need_not_be_begun() -> None:
     """They were read while the model was loading."""
     shop = Shop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -56,6 +57,7 @@ def test_help_needs_nothing_but_python() -> None:
 
 
 @pytest.mark.convert
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed: apt install npm")
 def test_the_recipes_make_the_bundled_files() -> None:
     """To the byte, or to what another processor rounds: :mod:`converters.bundled.alike`.
 

@@ -98,7 +98,8 @@ def test_a_film_plays_and_closes(page: Browser) -> None:
     assert link.endswith("/clip-090000-door.mp4")
     page.click("#player-close")
     page.wait("closed", lambda: not page.run("return document.getElementById('player').open"))
-    assert page.run(FILM + "f.paused && !f.hasAttribute('src')")
+    # The event of closing comes a moment after the dialog is gone.
+    page.wait("its film is let go", lambda: page.run(FILM + "f.paused && !f.hasAttribute('src')"))
     assert page.run("return document.activeElement.id") == "wanted"  # where one was before
     assert page.complaints() == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,9 @@ import pytest
 
 from converters import flatmodel
 from edgecam.flatbuffer import root
-from edgecam.types import Array
+from tests.converters.test_flatmodel import NAMES, answers, bundled
 
 pytestmark = pytest.mark.convert
-
-MODELS = Path(__file__).resolve().parent.parent.parent / "models"
 
 
 def held(model: bytes) -> Any:
@@ -39,23 +36,11 @@ def assert_same(one: Any, other: Any, where: str = "model") -> None:
         assert one == other, where
 
 
-def answers(model: bytes) -> list[Array]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=model, num_threads=1)
-    interpreter.allocate_tensors()
-    entry = interpreter.get_input_details()[0]
-    noise = np.random.default_rng(5).integers(0, 256, entry["shape"]).astype(entry["dtype"])
-    interpreter.set_tensor(entry["index"], noise)
-    interpreter.invoke()
-    return [interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()]
-
-
-@pytest.mark.parametrize("name", ["detect-coco", "classify-person", "classify-things10", "face"])
+@pytest.mark.parametrize("name", NAMES)
 def test_all_that_a_model_holds_is_kept(name: str) -> None:
     from converters.compact import compact, packed
 
-    model = flatmodel.bare((MODELS / f"{name}.tflite").read_bytes())
+    model = flatmodel.bare(bundled(name))
     again, smaller = packed(held(model)), compact(model)
     assert_same(held(model), held(again))
     assert len(smaller) == min(len(model), len(again))
@@ -66,7 +51,7 @@ def test_all_that_a_model_holds_is_kept(name: str) -> None:
 def test_zero_points_stand_in_it_once_and_weights_where_the_interpreter_wants_them() -> None:
     from converters.compact import compact
 
-    model = flatmodel.bare((MODELS / "classify-things10.tflite").read_bytes())
+    model = flatmodel.bare(bundled("classify-things10"))
     twice = packed_plainly(model)
     smaller = compact(twice)
     tensors = [tensor for graph in root(smaller, b"TFL3").tables(2) for tensor in graph.tables(0)]

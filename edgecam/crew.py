@@ -37,18 +37,13 @@ class Crew:
         self._model = model
         self._make = make
         self._orders: SimpleQueue[tuple[Frame, Future[Result]] | None] = SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._work, args=(number,), name=f"edgecam-crew-{number}", daemon=True)
-            for number in range(hands)
-        ]
-        self._started = False
+        self._hands = hands
+        self._threads: list[threading.Thread] = []
 
     def begin(self, frame: Frame) -> None:
         """Have a frame looked at; does not wait."""
-        if not self._started:
-            self._started = True
-            for thread in self._threads:
-                thread.start()
+        if not self._threads:
+            self._start()
         frame.pending = Future()
         self._orders.put((frame, frame.pending))
 
@@ -71,8 +66,16 @@ class Crew:
                 self._orders.get_nowait()
         for _ in self._threads:
             self._orders.put(None)
-        for thread in self._threads if self._started else ():
+        for thread in self._threads:
             thread.join()
+
+    def _start(self) -> None:
+        self._threads = [
+            threading.Thread(target=self._work, args=(number,), name=f"edgecam-crew-{number}", daemon=True)
+            for number in range(self._hands)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _work(self, number: int) -> None:
         try:

@@ -245,7 +245,8 @@ class _Run:
         with spread.apart():
             if self.twin is None:
                 self.twin = precision.working(self.net, "float32")  # layers keep what they compute in
-            precision.carry(self.net, self.twin)
+            else:
+                precision.carry(self.net, self.twin)
             statistics.settle(self.twin, spread.whole(self.train).epoch(0))
         precision.carry(self.twin, self.net)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from converters.steps.base import Report
+from converters.training import spread
 from converters.training.plan import Plan
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -40,7 +41,10 @@ def settled(plan: Plan, report: Report, cpuinfo: Path = CPUINFO) -> Plan:
         report.line(f"precision: {chosen}, {why}")
         return replace(plan, precision=chosen)
     if chosen != plan.precision and not accelerated():
-        report.warn(f'precision = {plan.precision}, but {why}: precision = "{AUTO}" or "float32"')
+        report.warn(
+            f"precision = {plan.precision}, but {why}: it takes many times as long or fails:"
+            f' precision = "{AUTO}" or "float32"'
+        )
     return plan
 
 
@@ -48,13 +52,13 @@ def _best(cpuinfo: Path) -> tuple[str, str]:
     """The precision for this machine, and why."""
     if accelerated():
         return ("bfloat16", "the GPU has it") if halves() else ("float32", "the GPU has no bfloat16")
-    if _jax():
+    if spread.jax_module() is not None:
         # XLA (jaxlib 0.11.2, avx512_bf16) makes networks whose activations are NaN.
         return "float32", "JAX on a processor makes NaN of bfloat16"
     found = native(cpuinfo)
     if found:
         return "bfloat16", f"the processor has {found}"
-    return "float32", "this processor has no instructions for bfloat16 and takes many times as long"
+    return "float32", "the processor has no instructions for bfloat16"
 
 
 def accelerated() -> bool:
@@ -69,9 +73,8 @@ def accelerated() -> bool:
 
 def halves() -> bool:
     """Whether the first GPU multiplies in bfloat16: NVIDIA's do since compute capability 8.0 (Ampere)."""
-    if _jax():
-        import jax
-
+    jax = spread.jax_module()
+    if jax is not None:
         said = getattr(jax.devices("gpu")[0], "compute_capability", "")  # "9.0"; AMD's "gfx90a"
     else:
         import tensorflow as tf
@@ -80,9 +83,3 @@ def halves() -> bool:
         said = tf.config.experimental.get_device_details(devices[0]).get("compute_capability", ("",))[0]
     major = str(said).partition(".")[0]
     return major.isdecimal() and int(major) >= _AMPERE
-
-
-def _jax() -> bool:
-    import keras
-
-    return bool(keras.backend.backend() == "jax")

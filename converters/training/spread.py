@@ -2,7 +2,7 @@
 
 Every device learns from its share of each batch, and all take the same step: gradients, losses and the
 statistics of batch normalisation are those of the whole batch, so the training is the one of a single device
-but for rounding. Needs TensorFlow and JAX, and Keras with JAX as its backend.
+but for rounding. Needs JAX, and Keras with JAX as its backend.
 
 Several hosts are told of each other by Keras's own variables ``KERAS_DISTRIBUTION_JOB_ADDRESSES``,
 ``KERAS_DISTRIBUTION_NUM_PROCESSES`` and ``KERAS_DISTRIBUTION_PROCESS_ID``; each has the pictures and a work
@@ -49,11 +49,11 @@ def begin(options: Mapping[str, Any], report: Report) -> None:
             f"devices = {wanted}, but JAX sees {len(found)} ({', '.join(found[:4])})",
             "a processor counts as several by XLA_FLAGS=--xla_force_host_platform_device_count=N",
         )
-    together = hosts()
-    if together > 1 and wanted not in (0, len(found)):
-        raise UsageError(f"devices = {wanted} of {len(found)} on {together} hosts", "leave devices out: all")
+    hosts = _hosts()
+    if hosts > 1 and wanted not in (0, len(found)):
+        raise UsageError(f"devices = {wanted} of {len(found)} on {hosts} hosts", "leave devices out: all")
     taken = found[:wanted] if wanted else found
-    where = f" on {together} hosts" if together > 1 else ""
+    where = f" on {hosts} hosts" if hosts > 1 else ""
     report.line(f"JAX: {len(taken)} device{'s' if len(taken) > 1 else ''}{where} ({', '.join(taken[:4])})")
     if len(taken) > 1:
         keras.distribution.set_distribution(
@@ -82,7 +82,7 @@ def shared(feed: Feed, batch: int) -> Feed:
             f"a batch of {batch} cannot be divided among {count} devices",
             f"batch = {-(-batch // count) * count}",
         )
-    return _Share(feed, _host(), hosts()) if hosts() > 1 else feed
+    return _Share(feed, _host(), _hosts()) if _hosts() > 1 else feed
 
 
 def whole(feed: Feed) -> Feed:
@@ -109,7 +109,7 @@ def agreed(what: str, value: str | int) -> None:
     Raises:
         EdgecamError: they have others.
     """
-    if hosts() < 2:
+    if _hosts() < 2:
         return
     import hashlib
 
@@ -152,7 +152,8 @@ def _meet() -> None:
         ) from error
 
 
-def _jax() -> Any:
+def jax_module() -> Any:
+    """JAX where Keras computes with it, else None."""
     import keras
 
     if keras.backend.backend() != "jax":
@@ -162,12 +163,11 @@ def _jax() -> Any:
     return jax
 
 
-def hosts() -> int:
-    """How many train together; 1 without JAX."""
-    jax = _jax()
+def _hosts() -> int:
+    jax = jax_module()
     return 1 if jax is None else int(jax.process_count())
 
 
 def _host() -> int:
-    jax = _jax()
+    jax = jax_module()
     return 0 if jax is None else int(jax.process_index())

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from converters.training import heads
+from converters.training import heads, spread
 from converters.training.augment import Augment, Mixup
 from converters.training.plan import Plan
 
@@ -62,7 +62,7 @@ def loss(plan: Plan) -> Any:
 
 def compiles() -> bool:
     """Whether XLA compiles a step: it is what JAX lives by; TensorFlow on a processor is faster without."""
-    return bool(keras.backend.backend() == "jax")
+    return spread.jax_module() is not None
 
 
 class Mean:

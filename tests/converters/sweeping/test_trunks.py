@@ -12,37 +12,16 @@ from converters.sweeping import tasks, variants
 from converters.sweeping.tasks import Order
 from converters.sweeping.variants import Variant
 from converters.work import Work
+from tests.converters.sweeping.test_sweep import JUDGED
 from tests.converters.training import pictures
+from tests.converters.training.test_steps import DISTILLED, TRAINED
 
 pytestmark = pytest.mark.convert
 
-RECIPE = """
+GRID = """
 [sweep.grid]
 distill = [true, false]
 quantize.recipes = [["int8"], ["dynamic"]]
-[[step]]
-run = "data"
-fractions = [0.5, 0.2, 0.3]
-[[step]]
-run = "train"
-network = "plain"
-widths = [4, 4, 4]
-epochs = 1
-batch = 9
-[[step]]
-run = "distill"
-network = "plain"
-widths = [4, 4, 8]
-epochs = 1
-batch = 9
-[[step]]
-run = "quantize"
-calibration = 6
-[[step]]
-run = "evaluate"
-layers = 0
-max_drop = 100.0
-max_class_drop = 100.0
 """
 
 
@@ -53,7 +32,7 @@ def log(work: Path, name: str) -> str:
 def test_a_student_is_taught_once_for_all_that_become_of_it(tmp_path: Path) -> None:
     data, recipe, work = tmp_path / "colours", tmp_path / "mine.toml", tmp_path / "work"
     pictures.write(data, (12, 12, 12))
-    recipe.write_text(RECIPE)
+    recipe.write_text(TRAINED.format(epochs=1) + DISTILLED + JUDGED + GRID)
     Work(work).write_json(tasks.TOKEN, {"token": "here"})
 
     def order(variant: Variant) -> Order:

@@ -41,7 +41,7 @@ def run(recipe: Path, data: Path, work: Path, modules: Path) -> subprocess.Compl
 def test_what_jax_has_made_is_quantised_elsewhere(tmp_path: Path) -> None:
     data = pictures.write(tmp_path / "data", (40, 40, 40))
     recipe, folder = tmp_path / "recipe.toml", tmp_path / "work"
-    # The teacher looks twice, so it is the network within that a student learns from and that is judged.
+    # The teacher looks twice: its layers lie within, so only its answers are compared with the student's.
     made = TRAINED.format(epochs=3) + "mirror = true\n" + DISTILLED.replace("features", "# ") + PRUNED
     recipe.write_text(made)
     (tmp_path / "without").mkdir()
